@@ -1,0 +1,1 @@
+//! Makes a webhook durable: broker first, database when the broker is silent.

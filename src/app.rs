@@ -1,0 +1,1 @@
+//! Builds pools, keys, rooms and tasks from the configuration.

@@ -1,0 +1,1 @@
+//! Appends to the audit log in the caller's transaction.

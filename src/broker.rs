@@ -1,0 +1,1 @@
+//! Pulls webhooks from RabbitMQ and publishes to it.

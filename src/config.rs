@@ -1,0 +1,1 @@
+//! Reads the configuration: typed, validated, all problems at once.

@@ -1,0 +1,1 @@
+//! Deletes, and proves that it did: plan, execute, verify.

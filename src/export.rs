@@ -1,0 +1,1 @@
+//! Collects what is held of a subject for `customers/data_request`.

@@ -1,0 +1,1 @@
+//! Turns verified webhooks into jobs, once.

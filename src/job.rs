@@ -1,0 +1,1 @@
+//! Carries a duty from queued to completed.

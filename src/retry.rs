@@ -1,0 +1,1 @@
+//! Spaces out attempts: the only place that knows the `backoff` crate.

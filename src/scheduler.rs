@@ -1,0 +1,1 @@
+//! Timers only: which room to call, how often, with which limit.

@@ -1,0 +1,1 @@
+//! Keeps personal data sealed at rest and out of sight in memory.

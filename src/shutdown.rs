@@ -1,0 +1,1 @@
+//! Carries the wish to stop to every task.

@@ -1,0 +1,1 @@
+//! Logs as sentences with fields, and never personal data.

@@ -1,0 +1,1 @@
+//! Reads and checks what a sender posted: pure functions, no IO, no clock.
