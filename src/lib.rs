@@ -10,24 +10,24 @@ pub mod shutdown;
 pub mod telemetry;
 
 // Cellar: SQL and keys.
-pub mod seal;
 pub mod store;
+pub mod seal;
 
 // Work: the rules; no HTTP, no AMQP.
+pub mod webhook;
 pub mod audit;
 pub mod erasure;
 pub mod export;
-pub mod intake;
 pub mod job;
-pub mod webhook;
+pub mod intake;
 
 // Doors: each knows one protocol, and no SQL.
-pub mod acceptance;
 pub mod broker;
+pub mod acceptance;
 pub mod http;
 pub mod scheduler;
 
 // Keys and wiring.
+pub mod config;
 pub mod app;
 pub mod cli;
-pub mod config;
