@@ -4,11 +4,13 @@
 //! [`ContentKey`] wraps; the content key in turn is wrapped by a key of the [`Keyring`] file. Destroying a content key
 //! makes all payloads under it unreadable, wherever copies of them lie.
 
+pub mod content_keys;
 pub mod envelope;
 pub mod keyring;
 pub mod pii;
 mod wrap;
 
+pub use content_keys::{ContentKeyError, ContentKeys};
 pub use envelope::{Aad, ContentKey, SealError, key_id, open, seal};
 pub use keyring::{Keyring, KeyringError, WrappedKey};
 pub use pii::Pii;
