@@ -69,7 +69,7 @@ impl Columns {
 
     /// [`Self::prisma_instant`], never null, the current instant when the insert leaves it out.
     pub(crate) fn prisma_now(self, name: &'static str) -> ColumnDef {
-        let now = if self.sqlite() { "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))" } else { "(now() AT TIME ZONE 'UTC')" };
+        let now = if self.sqlite() { "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')" } else { "now() AT TIME ZONE 'UTC'" };
         self.prisma_instant(name).not_null().default(Expr::cust(now)).take()
     }
 }

@@ -1,7 +1,7 @@
 //! The reference app's six tables, as Prisma would write them.
 //!
 //! A real app's tables may be here already: each table that exists is left exactly as it is, and is not dropped on the
-//! way down either. What this step made is known by its index names, which begin with `efface_reference_`.
+//! way down either. What this step made is known by its index names, which begin with `efface_`.
 //! The columns are lenient: what an insert leaves out is null or gets a sensible value, but for ids and keys.
 
 use sea_orm_migration::prelude::*;
@@ -56,15 +56,23 @@ struct AppTable {
 impl AppTable {
     /// The name of the index that tells that this step made the table.
     fn mark(&self) -> String {
-        let columns = if self.unique.is_empty() { self.plain[0] } else { self.unique };
-        index_name(self.name, columns)
+        if self.unique.is_empty() { self.plain_name(self.plain[0]) } else { self.unique_name() }
     }
 
-    async fn create(self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    /// Not named by its columns: four of them would pass PostgreSQL's 63 bytes.
+    fn unique_name(&self) -> String {
+        format!("efface_{}_key", self.name)
+    }
+
+    fn plain_name(&self, columns: &[&str]) -> String {
+        format!("efface_{}_{}_idx", self.name, columns.join("_"))
+    }
+
+    async fn create(mut self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         if manager.has_table(self.name).await? {
             return Ok(());
         }
-        let mut create = table(self.name, self.columns);
+        let mut create = table(self.name, std::mem::take(&mut self.columns));
         if self.of_shop {
             create.foreign_key(
                 ForeignKey::create()
@@ -77,11 +85,10 @@ impl AppTable {
         }
         manager.create_table(create).await?;
         if !self.unique.is_empty() {
-            let name = index_name(self.name, self.unique);
-            manager.create_index(named_index(name, self.name, self.unique).unique().take()).await?;
+            manager.create_index(named_index(self.unique_name(), self.name, self.unique).unique().take()).await?;
         }
         for columns in self.plain {
-            manager.create_index(named_index(index_name(self.name, columns), self.name, columns)).await?;
+            manager.create_index(named_index(self.plain_name(columns), self.name, columns)).await?;
         }
         Ok(())
     }
@@ -94,10 +101,6 @@ impl AppTable {
     }
 }
 
-fn index_name(table: &str, columns: &[&str]) -> String {
-    format!("efface_reference_{table}_{}", columns.join("_"))
-}
-
 const BY_DATE_AND_ORDER: &[&[&str]] = &[&["shopId", "createdAt"], &["shopId", "orderId"]];
 
 fn shop(c: Columns) -> AppTable {
@@ -107,7 +110,7 @@ fn shop(c: Columns) -> AppTable {
         null(c.text("email")),
         null(c.text("name")),
         null(c.text("plan")),
-        c.prisma_now("installedAt"),
+        null(c.prisma_now("installedAt")),
         c.prisma_instant("uninstalledAt"),
         or(c.boolean("isActive"), true),
         or(c.integer("dataRetentionDays"), 90),
