@@ -14,7 +14,7 @@ use crate::store::target::{CatalogColumn, Ident, Match, ShopTable};
 pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 
 /// Efface's own tables: a map may not touch them.
-const OWN_TABLES: [&str; 11] = [
+const OWN_TABLES: [&str; 12] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
@@ -25,7 +25,8 @@ const OWN_TABLES: [&str; 11] = [
     "ExportPackage",
     "ExportPart",
     "SealingKey",
-    "seaql_migrations",
+    "efface_migrations",
+    "efface_reference_migrations",
 ];
 
 /// What a topic does to the rows it finds in a table.

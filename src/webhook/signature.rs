@@ -31,6 +31,14 @@ pub struct UnverifiedWebhook {
 #[derive(Debug)]
 pub struct VerifiedWebhook(pub(super) UnverifiedWebhook);
 
+impl VerifiedWebhook {
+    /// A webhook that was verified before and has been sealed since: only a holder of the content keys can have
+    /// written it, so the seal stands for the signature, which may be of a secret that is no longer active.
+    pub fn vouched_for_by_seal(webhook: UnverifiedWebhook) -> Self {
+        Self(webhook)
+    }
+}
+
 /// Why a webhook is not believed. The sender is told none of this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unauthentic {
