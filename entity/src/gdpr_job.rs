@@ -206,7 +206,7 @@ impl JobStatus {
             Self::Held => "Something forbids it for now; the deadline keeps running and is shown.",
             Self::Completed => "Done, verified, receipt signed. Final.",
             Self::Failed => "Attempts used up, or a cause that waiting cannot cure. A person must act; it alerts.",
-            Self::Cancelled => "Withdrawn by an operator, with a reason. Final.",
+            Self::Cancelled => "Withdrawn by an operator, with a reason; the receipt says \"not executed\". Final.",
         }
     }
 }

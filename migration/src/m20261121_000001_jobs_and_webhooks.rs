@@ -24,7 +24,7 @@ impl MigrationTrait for Migration {
 }
 
 async fn gdpr_job(manager: &SchemaManager<'_>, c: Columns) -> Result<(), DbErr> {
-    let columns = [
+    let columns = vec![
         c.id(),
         c.text("shopDomain"),
         null(c.text("shopId")),

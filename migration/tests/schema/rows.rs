@@ -276,6 +276,10 @@ pub async fn reference(db: &DatabaseConnection) {
             completed_at: Some(noon),
         }
     );
+    seen_and_said(db, noon, day).await;
+}
+
+async fn seen_and_said(db: &DatabaseConnection, noon: NaiveDateTime, day: NaiveDate) {
     reads_back!(
         db,
         pixel_event_receipt {
