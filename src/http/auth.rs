@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn only_admins_and_operators_change_jobs() {
-        let changers = [Role::Admin, Role::Operator, Role::Viewer, Role::Auditor].map(|r| r.may(Permission::ChangeJobs));
+        let changers =
+            [Role::Admin, Role::Operator, Role::Viewer, Role::Auditor].map(|r| r.may(Permission::ChangeJobs));
         assert_eq!(changers, [true, true, false, false]);
     }
 }

@@ -196,4 +196,3 @@ pub(super) async fn not_found() -> Problem {
 pub(super) async fn method_not_allowed() -> Problem {
     Problem::MethodNotAllowed
 }
-

@@ -119,7 +119,8 @@ async fn ready(readiness: &Readiness) -> (StatusCode, Json<Value>) {
     let all_good = findings.iter().all(|(_, finding)| finding.ok);
     let checks: serde_json::Map<String, Value> =
         findings.into_iter().map(|(name, finding)| (name.to_owned(), json!(finding))).collect();
-    let (code, status) = if all_good { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let (code, status) =
+        if all_good { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
     (code, Json(json!({ "status": status, "checks": checks })))
 }
 

@@ -20,10 +20,9 @@ const FOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// The process's recorder. A process has one, however many servers it runs.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| {
-    let builder = PrometheusBuilder::new();
+    let buckets = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS);
     // Refused for an empty list only.
-    let builder = builder.clone().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS).unwrap_or(builder);
-    let recorder = builder.build_recorder();
+    let recorder = buckets.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::warn!("another recorder was installed before; /metrics shows nothing");

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::shutdown::Shutdown;
 
-pub use body::{BodyFault, LimitedBody, read_body};
+pub use body::{LimitedBody, read_body};
 
 /// Pause after a failed accept, doubled up to the second value: a full file table must not spin the loop.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));

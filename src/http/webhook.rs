@@ -152,10 +152,14 @@ mod tests {
     #[test]
     fn json_is_known_by_its_type_whatever_its_parameters() {
         let typed = |value: &'static str| HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop+json", "text/x+JSON ;a=b"] {
+        for good in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.shop+json", "text/x+JSON ;a=b"]
+        {
             assert!(is_json(&typed(good)), "{good}");
         }
-        for bad in ["", "text/plain", "application/json2", "application/x-www-form-urlencoded", "+json", "text/html; +json"] {
+        for bad in
+            ["", "text/plain", "application/json2", "application/x-www-form-urlencoded", "+json", "text/html; +json"]
+        {
             assert!(!is_json(&typed(bad)), "{bad}");
         }
         assert!(is_json(&HeaderMap::new()));

@@ -17,11 +17,7 @@ enum Form {
     Csv,
 }
 
-pub(super) async fn compliance(
-    State(api): State<ApiState>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(super) async fn compliance(State(api): State<ApiState>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let period = query::period(&uri)?;
     let form = form(&headers)?;
     let report = api.compliance(period).await?;

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn ids_that_javascript_would_round_are_text() {
         let row = json!({ "customer_id": 9_007_199_254_740_993_u64, "orders_to_redact": [299_938, u64::MAX, -1] });
-        let seen = json!({ "customer_id": "9007199254740993", "orders_to_redact": [299_938, "18446744073709551615", -1] });
+        let seen =
+            json!({ "customer_id": "9007199254740993", "orders_to_redact": [299_938, "18446744073709551615", -1] });
         assert_eq!(with_exact_numbers(row), seen);
     }
 }

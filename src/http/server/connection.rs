@@ -37,19 +37,25 @@ pub(super) async fn run(stream: TcpStream, router: Router, settings: ServerSetti
         .max_buf_size(BUFFER_BYTES_MAX.max(settings.header_bytes_max))
         .serve_connection(io, service);
 
-    let served = tokio::select! {
+    let leaving = tokio::select! {
         biased;
-        done = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Ok(done),
-        () = shutdown.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            tokio::time::timeout(settings.drain_limit, poll_fn(|cx| connection.poll_without_shutdown(cx))).await
-        }
+        done = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(done),
+        () = shutdown.cancelled() => None,
     };
-    match served {
-        Ok(Ok(())) => linger(connection.into_parts().io.into_inner()).await,
-        // The peer left, sent nonsense or was too slow: hyper has answered where there was something to answer.
-        Ok(Err(_)) => {}
-        Err(_) => tracing::warn!("a request was cut off: it did not finish within the shutdown's limit"),
+    let done = if let Some(done) = leaving {
+        done
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        let rest = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        let Ok(done) = tokio::time::timeout(settings.drain_limit, rest).await else {
+            tracing::warn!("a request was cut off: it did not finish within the shutdown's limit");
+            return;
+        };
+        done
+    };
+    // On an error the peer has left, sent nonsense or was too slow; hyper has answered where there was something to say.
+    if done.is_ok() {
+        linger(connection.into_parts().io.into_inner()).await;
     }
 }
 

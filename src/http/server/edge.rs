@@ -53,8 +53,7 @@ pub(super) async fn answer(mut router: Router, request: Request<Incoming>, limit
     let id = request_id();
     let seen = tracing::enabled!(tracing::Level::DEBUG)
         .then(|| (Instant::now(), method_word(request.method()), masked_path(request.uri().path())));
-    let request =
-        request.map(|body| Body::new(LimitedBody::new(body, limits.body_bytes_max, limits.body_deadline)));
+    let request = request.map(|body| Body::new(LimitedBody::new(body, limits.body_bytes_max, limits.body_deadline)));
 
     let mut response = match AssertUnwindSafe(router.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
