@@ -19,3 +19,6 @@ pub use provider::{Encodings, PROVIDERS, Provider, SHOPIFY, SHOPLINE};
 pub use signature::{Secrets, Unauthentic, UnverifiedWebhook, VerifiedWebhook};
 pub use strict_json::FieldPath;
 pub use topic::Topic;
+
+#[cfg(test)]
+mod tests;

@@ -194,3 +194,6 @@ fn split(sealed: &[u8]) -> Result<(&str, &[u8]), SealError> {
 pub(super) fn is_key_id(id: &[u8]) -> bool {
     (1..=KEY_ID_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,3 +154,6 @@ impl fmt::Debug for Keys {
         f.debug_list().entries(self.all.iter().map(|key| &key.id)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

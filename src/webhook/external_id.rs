@@ -76,6 +76,11 @@ fn canonical_number(text: &str) -> Option<u64> {
     if !digits || (text.len() > 1 && text.starts_with('0')) { None } else { text.parse().ok() }
 }
 
+/// Whether nothing but digits and `#` is in it.
+fn is_numbered(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'#' || byte.is_ascii_digit())
+}
+
 impl PartialEq for ExternalId {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
@@ -95,9 +100,7 @@ impl fmt::Debug for ExternalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(f, "Number({number})"),
-            Self::Text(text) if plain_of(text).bytes().all(|byte| byte == b'#' || byte.is_ascii_digit()) => {
-                write!(f, "Text({text:?})")
-            }
+            Self::Text(text) if !text.contains('@') && is_numbered(plain_of(text)) => write!(f, "Text({text:?})"),
             Self::Text(text) => write!(f, "Text([{} bytes])", text.len()),
         }
     }
@@ -132,3 +135,6 @@ impl<'de> Deserialize<'de> for ExternalId {
         deserializer.deserialize_any(IdVisitor).map_err(|_| D::Error::custom("not an id"))
     }
 }
+
+#[cfg(test)]
+mod tests;

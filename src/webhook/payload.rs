@@ -209,3 +209,6 @@ fn ids_in(fields: &Object<'_>, name: &'static str) -> Result<Vec<ExternalId>, Un
     }
     Ok(ids)
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,3 +118,6 @@ fn decode(encodings: Encodings, written: &str) -> Option<[u8; DIGEST_LEN]> {
     };
     decoded[..len].try_into().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ impl<'de> Visitor<'de> for NameSeed {
         Ok(Cow::Owned(name.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;
