@@ -1,1 +1,6 @@
-fn main() {}
+//! The built program and its rooms, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod cli;
+mod config;
