@@ -1,1 +1,86 @@
 //! Makes a webhook durable: broker first, database when the broker is silent.
+//!
+//! An answer of "accepted" means that the webhook is on disk somewhere: in the broker's queue, confirmed, or committed in
+//! the database. When neither takes it, the sender is told to come back.
+
+mod breaker;
+pub mod carrier;
+mod desk;
+pub mod receiver;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::intake::{Arrival, Intake};
+use crate::seal::ContentKeys;
+use crate::webhook::Delivery;
+use breaker::Breaker;
+use carrier::Carrier;
+use desk::Desk;
+use entity::source::Source;
+
+/// What became of a delivery that is now durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The job that carries the duty; unknown while the broker still carries the webhook.
+    pub job_id: Option<String>,
+    /// The delivery was seen before and links to the first job.
+    pub duplicate: bool,
+}
+
+/// Neither broker nor database took the delivery: the sender has to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither the broker nor the database took the webhook")]
+pub struct NotDurable;
+
+/// The desk behind the HTTP door. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Acceptance {
+    broker: Option<(Broker, Carrier, Arc<Breaker>)>,
+    desk: Desk,
+    clock: Clock,
+}
+
+impl Acceptance {
+    /// With a broker, webhooks go there first; after a failure they go to the database for `breaker_open`.
+    pub fn new(
+        broker: Option<Broker>,
+        keys: ContentKeys,
+        intake: Intake,
+        clock: Clock,
+        breaker_open: Duration,
+    ) -> Self {
+        let carrier = Carrier::new(keys);
+        let broker = broker.map(|broker| (broker, carrier, Arc::new(Breaker::new(breaker_open))));
+        Self { broker, desk: Desk::open(intake), clock }
+    }
+
+    /// Makes a delivery durable.
+    ///
+    /// # Errors
+    /// [`NotDurable`] when it is not certain that anybody holds it.
+    pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, NotDurable> {
+        let arrival = Arrival { delivery, source: Source::Http, received_at: self.clock.now() };
+        if let Some((broker, carrier, breaker)) = &self.broker
+            && breaker.lets_through()
+        {
+            match carrier.pack(&arrival).await {
+                Ok(message) => match broker.publish(message).await {
+                    Ok(()) => {
+                        breaker.close();
+                        return Ok(Accepted { job_id: None, duplicate: false });
+                    }
+                    Err(error) => {
+                        if breaker.open() {
+                            tracing::warn!(error = %error, "the broker does not take webhooks; the database does for now");
+                        }
+                    }
+                },
+                Err(error) => tracing::warn!(error = %error, "a webhook could not be sealed for the broker"),
+            }
+        }
+        self.desk.take(arrival).await
+    }
+}

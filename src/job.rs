@@ -1,1 +1,15 @@
 //! Carries a duty from queued to completed.
+//!
+//! [`machine`] says which moves exist, [`run`] is the story of a batch, [`settle`] ends it, [`rescue`] takes claims
+//! back from workers that are gone, and [`command`] is what an operator may ask for.
+
+pub mod command;
+pub mod machine;
+pub mod report;
+pub mod rescue;
+pub mod run;
+pub mod settle;
+pub mod wake;
+
+/// The table's name, as the audit log writes it.
+pub const TABLE: &str = "GDPRJob";

@@ -1,0 +1,146 @@
+//! The guarantees, written once for both databases.
+
+use migration::{Applied, OWN_TABLES, REFERENCE_TABLES};
+use sea_orm_migration::prelude::SchemaManager;
+use sea_orm_migration::sea_orm::ConnectionTrait as _;
+
+use crate::house::House;
+use crate::{rows, snapshot};
+
+const STEPS: [&str; 4] = [
+    "m20261121_000001_jobs_and_webhooks",
+    "m20261121_000002_evidence_and_retention",
+    "m20261121_000003_packages_and_keys",
+    "r20261121_000001_reference_app",
+];
+
+pub async fn the_schema_is_the_pinned_one(house: House, pinned: &str) {
+    let db = house.connect().await;
+    migration::up(&db, true).await.unwrap();
+    snapshot::assert_pinned(pinned, &snapshot::of(&db).await);
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn down_takes_everything_away_and_up_brings_the_same_back(house: House) {
+    let db = house.connect().await;
+    assert_eq!(migration::up(&db, true).await.unwrap().steps, STEPS);
+    let first = snapshot::of(&db).await;
+
+    let mut reverted = migration::down(&db, true, None).await.unwrap().steps;
+    reverted.sort();
+    assert_eq!(reverted, STEPS);
+    for table in OWN_TABLES.iter().chain(REFERENCE_TABLES) {
+        assert!(!SchemaManager::new(&db).has_table(table).await.unwrap(), "{table} is still there");
+    }
+
+    assert_eq!(migration::up(&db, true).await.unwrap().steps, STEPS);
+    assert_eq!(snapshot::of(&db).await, first);
+    assert_eq!(migration::up(&db, true).await.unwrap(), Applied::default(), "nothing is left to do");
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn every_table_that_is_made_is_named(house: House) {
+    let db = house.connect().await;
+    migration::up(&db, false).await.unwrap();
+    for table in OWN_TABLES {
+        assert!(SchemaManager::new(&db).has_table(table).await.unwrap(), "{table} is missing");
+    }
+    for table in REFERENCE_TABLES {
+        assert!(!SchemaManager::new(&db).has_table(table).await.unwrap(), "{table} was not asked for");
+    }
+    migration::up(&db, true).await.unwrap();
+    let tables = snapshot::of(&db).await.matches("CREATE TABLE").count();
+    assert_eq!(tables, OWN_TABLES.len() + REFERENCE_TABLES.len() + 2, "our tables and the two lists of steps");
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn eight_that_start_at_once_all_succeed_and_apply_each_step_once(house: House) {
+    let mut starts = Vec::new();
+    for _ in 0..8 {
+        starts.push(house.connect().await);
+    }
+    let starts = starts.into_iter().map(|db| {
+        tokio::spawn(async move {
+            let applied = migration::up(&db, true).await;
+            db.close().await.unwrap();
+            applied
+        })
+    });
+    let mut steps = Vec::new();
+    for start in starts.collect::<Vec<_>>() {
+        steps.extend(start.await.unwrap().unwrap().steps);
+    }
+    assert_eq!(steps, STEPS);
+    house.close().await;
+}
+
+pub async fn status_tells_what_is_applied_and_changes_nothing(house: House) {
+    let db = house.connect().await;
+    let applied = async |reference| -> Vec<bool> {
+        migration::status(&db, reference).await.unwrap().iter().map(|step| step.applied).collect()
+    };
+    assert_eq!(applied(true).await, [false; 4]);
+    assert_eq!(snapshot::of(&db).await, "");
+    migration::up(&db, false).await.unwrap();
+    assert_eq!(applied(true).await, [true, true, true, false]);
+    assert_eq!(applied(false).await, [true; 3]);
+    migration::down(&db, false, Some(1)).await.unwrap();
+    assert_eq!(applied(false).await, [true, true, false]);
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+/// A database of a newer Efface is not touched by an older one.
+pub async fn a_step_from_the_future_stops_up(house: House) {
+    let db = house.connect().await;
+    migration::up(&db, false).await.unwrap();
+    db.execute_unprepared("INSERT INTO efface_migrations (version, applied_at) VALUES ('m20991231_000001_later', 0)")
+        .await
+        .unwrap();
+    assert!(migration::up(&db, true).await.is_err());
+    assert!(!SchemaManager::new(&db).has_table("Shop").await.unwrap());
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn tables_that_the_app_had_before_survive_up_and_down(house: House) {
+    let db = house.connect().await;
+    db.execute_unprepared("CREATE TABLE \"Shop\" (\"id\" text PRIMARY KEY, \"own\" text)").await.unwrap();
+    db.execute_unprepared("INSERT INTO \"Shop\" VALUES ('shop-1', 'kept')").await.unwrap();
+    let before = snapshot::of(&db).await;
+
+    migration::up(&db, true).await.unwrap();
+    assert!(snapshot::of(&db).await.contains(before.trim()), "the app's own table was changed");
+    db.execute_unprepared(
+        "INSERT INTO \"ConversionLog\" (\"id\", \"shopId\", \"orderId\") VALUES ('log-1', 'shop-1', '1')",
+    )
+    .await
+    .unwrap();
+
+    migration::down(&db, true, None).await.unwrap();
+    assert!(snapshot::of(&db).await.contains(before.trim()), "the app's own table was dropped");
+    let kept = db.execute_unprepared("UPDATE \"Shop\" SET \"own\" = 'kept' WHERE \"own\" = 'kept'").await.unwrap();
+    assert_eq!(kept.rows_affected(), 1);
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn every_row_reads_back_as_it_was_written(house: House) {
+    let db = house.connect().await;
+    migration::up(&db, true).await.unwrap();
+    rows::own(&db).await;
+    rows::reference(&db).await;
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+pub async fn ids_and_keys_are_enough_to_insert_into_the_reference_tables(house: House) {
+    let db = house.connect().await;
+    migration::up(&db, true).await.unwrap();
+    rows::reference_by_keys_alone(&db).await;
+    db.close().await.unwrap();
+    house.close().await;
+}

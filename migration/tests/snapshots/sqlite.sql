@@ -1,0 +1,284 @@
+CREATE TABLE "AuditLog" (
+    "id" text NOT NULL PRIMARY KEY,
+    "actorType" text NOT NULL,
+    "actorId" text NOT NULL,
+    "action" text NOT NULL,
+    "resourceType" text NOT NULL,
+    "resourceId" text NOT NULL,
+    "shopDomain" text NULL,
+    "metadata" text NULL,
+    "ipAddress" text NULL,
+    "createdAt" text NOT NULL,
+    "leafIndex" integer NULL,
+    "leafHash" blob NULL
+);
+CREATE INDEX "AuditLog_createdAt_idx" ON "AuditLog" ("createdAt");
+CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NOT NULL;
+CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON "AuditLog" ("resourceType", "resourceId");
+
+CREATE TABLE "ConversionJob" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopId" text NOT NULL,
+    "orderId" text NOT NULL,
+    "orderNumber" text NULL,
+    "orderValue" real(10, 2),
+    "currency" text NOT NULL DEFAULT 'USD',
+    "capiInput" text NULL,
+    "status" text NOT NULL DEFAULT 'queued',
+    "attempts" integer NOT NULL DEFAULT 0,
+    "errorMessage" text NULL,
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    "processedAt" datetime_text,
+    "completedAt" datetime_text,
+    FOREIGN KEY ("shopId") REFERENCES "Shop" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "efface_ConversionJob_key" ON "ConversionJob" ("shopId", "orderId");
+CREATE INDEX "efface_ConversionJob_shopId_createdAt_idx" ON "ConversionJob" ("shopId", "createdAt");
+
+CREATE TABLE "ConversionLog" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopId" text NOT NULL,
+    "orderId" text NOT NULL,
+    "orderNumber" text NULL,
+    "orderValue" real(10, 2),
+    "currency" text NOT NULL DEFAULT 'USD',
+    "eventId" text NULL,
+    "platform" text NOT NULL DEFAULT 'meta',
+    "eventType" text NOT NULL DEFAULT 'purchase',
+    "status" text NOT NULL DEFAULT 'pending',
+    "attempts" integer NOT NULL DEFAULT 0,
+    "errorMessage" text NULL,
+    "platformResponse" text NULL,
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    "sentAt" datetime_text,
+    FOREIGN KEY ("shopId") REFERENCES "Shop" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "efface_ConversionLog_key" ON "ConversionLog" ("shopId", "orderId", "platform", "eventType");
+CREATE INDEX "efface_ConversionLog_shopId_createdAt_idx" ON "ConversionLog" ("shopId", "createdAt");
+CREATE INDEX "efface_ConversionLog_shopId_orderId_idx" ON "ConversionLog" ("shopId", "orderId");
+
+CREATE TABLE "DeletionReceipt" (
+    "id" text NOT NULL PRIMARY KEY,
+    "jobId" text NOT NULL,
+    "shopDomain" text NOT NULL,
+    "jobType" text NOT NULL,
+    "outcome" text NOT NULL,
+    "envelope" blob NOT NULL,
+    "keyId" text NOT NULL,
+    "createdAt" text NOT NULL,
+    "expiresAt" text NOT NULL
+);
+CREATE UNIQUE INDEX "DeletionReceipt_jobId_key" ON "DeletionReceipt" ("jobId");
+
+CREATE TABLE "ExportPackage" (
+    "id" text NOT NULL PRIMARY KEY,
+    "jobId" text NOT NULL,
+    "shopDomain" text NOT NULL,
+    "status" text NOT NULL,
+    "rowsTotal" integer NOT NULL DEFAULT 0,
+    "counts" text NOT NULL,
+    "createdAt" text NOT NULL,
+    "readyAt" text NULL,
+    "expiresAt" text NOT NULL,
+    "removedAt" text NULL
+);
+CREATE UNIQUE INDEX "ExportPackage_jobId_key" ON "ExportPackage" ("jobId");
+
+CREATE TABLE "ExportPart" (
+    "id" text NOT NULL PRIMARY KEY,
+    "packageId" text NOT NULL,
+    "sequence" integer NOT NULL,
+    "tableName" text NOT NULL,
+    "rows" integer NOT NULL,
+    "sealed" blob NOT NULL
+);
+CREATE UNIQUE INDEX "ExportPart_packageId_sequence_key" ON "ExportPart" ("packageId", "sequence");
+
+CREATE TABLE "GDPRJob" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopDomain" text NOT NULL,
+    "shopId" text NULL,
+    "jobType" text NOT NULL,
+    "status" text NOT NULL,
+    "outcome" text NULL,
+    "topic" text NOT NULL,
+    "provider" text NOT NULL,
+    "source" text NOT NULL,
+    "payload" text NOT NULL,
+    "sealedPayload" blob NULL,
+    "bodyDigest" text NOT NULL,
+    "result" text NULL,
+    "progress" text NULL,
+    "errorMessage" text NULL,
+    "holdReason" text NULL,
+    "attempts" integer NOT NULL DEFAULT 0,
+    "fence" integer NOT NULL DEFAULT 0,
+    "leaseUntil" text NULL,
+    "leaseOwner" text NULL,
+    "webhookId" text NOT NULL,
+    "eventId" text NULL,
+    "triggeredAt" text NULL,
+    "createdAt" text NOT NULL,
+    "dueAt" text NOT NULL,
+    "scheduledAt" text NOT NULL,
+    "processedAt" text NULL,
+    "completedAt" text NULL,
+    "updatedAt" text NOT NULL
+);
+CREATE INDEX "GDPRJob_dueAt_idx" ON "GDPRJob" ("dueAt") WHERE "status" IN ('queued', 'processing', 'retrying', 'held', 'failed');
+CREATE INDEX "GDPRJob_leaseUntil_idx" ON "GDPRJob" ("leaseUntil") WHERE "status" = 'processing';
+CREATE INDEX "GDPRJob_scheduledAt_id_idx" ON "GDPRJob" ("scheduledAt", "id") WHERE "status" IN ('queued', 'retrying');
+CREATE INDEX "GDPRJob_shopDomain_id_idx" ON "GDPRJob" ("shopDomain", "id");
+
+CREATE TABLE "LegalHold" (
+    "id" text NOT NULL PRIMARY KEY,
+    "scope" text NOT NULL,
+    "shopDomain" text NULL,
+    "subjectHash" text NULL,
+    "tableName" text NULL,
+    "reason" text NOT NULL,
+    "placedBy" text NOT NULL,
+    "placedAt" text NOT NULL,
+    "reviewAt" text NULL,
+    "releasedAt" text NULL,
+    "releasedBy" text NULL
+);
+
+CREATE TABLE "PixelEventReceipt" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopId" text NOT NULL,
+    "orderId" text NOT NULL,
+    "eventType" text NOT NULL DEFAULT 'purchase',
+    "eventId" text NULL,
+    "checkoutToken" text NULL,
+    "pixelTimestamp" datetime_text,
+    "consentState" text NULL,
+    "trustLevel" text NULL,
+    "originHost" text NULL,
+    "metadata" text NULL,
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    FOREIGN KEY ("shopId") REFERENCES "Shop" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "efface_PixelEventReceipt_key" ON "PixelEventReceipt" ("shopId", "orderId", "eventType");
+CREATE INDEX "efface_PixelEventReceipt_shopId_createdAt_idx" ON "PixelEventReceipt" ("shopId", "createdAt");
+CREATE INDEX "efface_PixelEventReceipt_shopId_orderId_idx" ON "PixelEventReceipt" ("shopId", "orderId");
+
+CREATE TABLE "ReconciliationReport" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopId" text NOT NULL,
+    "platform" text NOT NULL DEFAULT 'meta',
+    "reportDate" date_text NOT NULL,
+    "shopifyOrders" integer NOT NULL DEFAULT 0,
+    "shopifyRevenue" real(10, 2) NOT NULL DEFAULT 0,
+    "platformConversions" integer NOT NULL DEFAULT 0,
+    "platformRevenue" real(10, 2) NOT NULL DEFAULT 0,
+    "orderDiscrepancy" double NOT NULL DEFAULT 0,
+    "revenueDiscrepancy" double NOT NULL DEFAULT 0,
+    "status" text NOT NULL DEFAULT 'pending',
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    FOREIGN KEY ("shopId") REFERENCES "Shop" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "efface_ReconciliationReport_key" ON "ReconciliationReport" ("shopId", "platform", "reportDate");
+CREATE INDEX "efface_ReconciliationReport_shopId_createdAt_idx" ON "ReconciliationReport" ("shopId", "createdAt");
+
+CREATE TABLE "RetentionRun" (
+    "id" text NOT NULL PRIMARY KEY,
+    "trigger" text NOT NULL,
+    "policy" text NOT NULL,
+    "tableName" text NOT NULL,
+    "cutoff" text NULL,
+    "rowsPurged" integer NOT NULL DEFAULT 0,
+    "rowsHeld" integer NOT NULL DEFAULT 0,
+    "batches" integer NOT NULL DEFAULT 0,
+    "strategy" text NULL,
+    "dryRun" boolean NOT NULL DEFAULT FALSE,
+    "limitReached" boolean NOT NULL DEFAULT FALSE,
+    "error" text NULL,
+    "startedAt" text NOT NULL,
+    "finishedAt" text NULL
+);
+
+CREATE TABLE "SealingKey" (
+    "id" text NOT NULL PRIMARY KEY,
+    "purpose" text NOT NULL,
+    "wrappedKey" blob NULL,
+    "kekId" text NOT NULL,
+    "createdAt" text NOT NULL,
+    "destroyedAt" text NULL
+);
+
+CREATE TABLE "Shop" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopDomain" text NOT NULL,
+    "email" text NULL,
+    "name" text NULL,
+    "plan" text NULL,
+    "installedAt" datetime_text NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    "uninstalledAt" datetime_text,
+    "isActive" boolean NOT NULL DEFAULT TRUE,
+    "dataRetentionDays" integer NOT NULL DEFAULT 90,
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    "updatedAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+);
+CREATE UNIQUE INDEX "efface_Shop_key" ON "Shop" ("shopDomain");
+
+CREATE TABLE "Suppression" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopDomain" text NOT NULL,
+    "subjectHash" text NOT NULL,
+    "purpose" text NOT NULL,
+    "jobId" text NOT NULL,
+    "createdAt" text NOT NULL,
+    "expiresAt" text NOT NULL,
+    "sweepsDone" integer NOT NULL DEFAULT 0,
+    "nextSweepAt" text NULL
+);
+CREATE INDEX "Suppression_nextSweepAt_idx" ON "Suppression" ("nextSweepAt") WHERE "nextSweepAt" IS NOT NULL;
+CREATE UNIQUE INDEX "Suppression_shopDomain_subjectHash_purpose_key" ON "Suppression" ("shopDomain", "subjectHash", "purpose");
+
+CREATE TABLE "SurveyResponse" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopId" text NOT NULL,
+    "orderId" text NOT NULL,
+    "orderNumber" text NULL,
+    "rating" integer NULL,
+    "feedback" text NULL,
+    "source" text NULL,
+    "customAnswers" text NULL,
+    "createdAt" datetime_text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    FOREIGN KEY ("shopId") REFERENCES "Shop" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE INDEX "efface_SurveyResponse_shopId_createdAt_idx" ON "SurveyResponse" ("shopId", "createdAt");
+CREATE INDEX "efface_SurveyResponse_shopId_orderId_idx" ON "SurveyResponse" ("shopId", "orderId");
+
+CREATE TABLE "WebhookLog" (
+    "id" text NOT NULL PRIMARY KEY,
+    "shopDomain" text NOT NULL,
+    "webhookId" text NOT NULL,
+    "topic" text NOT NULL,
+    "eventId" text NULL,
+    "provider" text NOT NULL,
+    "source" text NOT NULL,
+    "apiVersion" text NULL,
+    "bodyDigest" text NOT NULL,
+    "jobKey" text NULL,
+    "status" text NOT NULL,
+    "reason" text NULL,
+    "jobId" text NULL,
+    "deliveries" integer NOT NULL DEFAULT 1,
+    "triggeredAt" text NULL,
+    "receivedAt" text NOT NULL
+);
+CREATE UNIQUE INDEX "WebhookLog_jobKey_key" ON "WebhookLog" ("jobKey") WHERE "jobKey" IS NOT NULL;
+CREATE INDEX "WebhookLog_receivedAt_idx" ON "WebhookLog" ("receivedAt");
+CREATE UNIQUE INDEX "WebhookLog_shopDomain_webhookId_topic_key" ON "WebhookLog" ("shopDomain", "webhookId", "topic");
+
+CREATE TABLE "efface_migrations" (
+    "version" varchar NOT NULL PRIMARY KEY,
+    "applied_at" integer NOT NULL
+);
+
+CREATE TABLE "efface_reference_migrations" (
+    "version" varchar NOT NULL PRIMARY KEY,
+    "applied_at" integer NOT NULL
+);

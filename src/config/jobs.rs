@@ -1,0 +1,40 @@
+//! `[jobs]`: how duties are worked off.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// Workers, batches, leases and retries.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    pub workers: usize,
+    pub batch_jobs_max: u64,
+    pub batch_rows_max: u64,
+    pub lease: Duration,
+    pub poll: Duration,
+    pub attempts_max: u32,
+    pub retry_initial: Duration,
+    /// Not below `retry_initial`.
+    pub retry_max: Duration,
+    pub due_days: u32,
+}
+
+impl Jobs {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let jobs = Self {
+            workers: reader.whole("jobs.workers", 1..=64),
+            batch_jobs_max: reader.whole("jobs.batch_jobs_max", 1..=1024),
+            batch_rows_max: reader.whole("jobs.batch_rows_max", 1..=100_000),
+            lease: reader.seconds("jobs.lease_seconds", 1..=3600),
+            poll: reader.seconds("jobs.poll_seconds", 1..=300),
+            attempts_max: reader.whole("jobs.attempts_max", 1..=100),
+            retry_initial: reader.seconds("jobs.retry_initial_seconds", 1..=3600),
+            retry_max: reader.seconds("jobs.retry_max_seconds", 1..=86_400),
+            due_days: reader.whole("jobs.due_days", 1..=30),
+        };
+        if !jobs.retry_max.is_zero() && jobs.retry_max < jobs.retry_initial {
+            reader.complain("jobs.retry_max_seconds", "must not be below jobs.retry_initial_seconds");
+        }
+        jobs
+    }
+}

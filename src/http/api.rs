@@ -1,0 +1,44 @@
+//! The API under `/api/v1`: who may ask what, and which question goes where.
+//!
+//! The routes parse, and [`ApiState`] answers. It has one method for each question (`api/jobs_source.rs`):
+//!
+//! ```text
+//! jobs(&self, filter: JobFilter, page: PageWish)              -> Result<JobPage, Problem>
+//! job(&self, id: &str)                                        -> Result<JobView, Problem>            JobNotFound
+//! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
+//!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
+//! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
+//! ```
+
+mod cursor;
+mod jobs;
+mod jobs_source;
+mod query;
+mod reports;
+pub mod view;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use super::auth::{Permission, Tokens, identify, permit};
+use super::error;
+
+pub use cursor::Cursor;
+pub use jobs_source::ApiState;
+pub use query::{JobFilter, PageWish, Period};
+
+/// All routes under `/api`. Whoever has no known token gets 401 for every path, known or not.
+pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
+    Router::new()
+        .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
+        .route("/v1/jobs/{id}", permit(Permission::ReadJobs, get(jobs::show)))
+        .route("/v1/jobs/{id}/retry", permit(Permission::ChangeJobs, post(jobs::retry)))
+        .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
+        .route("/v1/jobs/{id}/release", permit(Permission::ChangeJobs, post(jobs::release)))
+        .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(from_fn_with_state(tokens, identify))
+        .with_state(state)
+}

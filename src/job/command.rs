@@ -1,0 +1,82 @@
+//! What an operator may ask of a job: retry, release, cancel. Each is one compare-and-set and one audit entry.
+
+use entity::audit_log::Action;
+use entity::gdpr_job::{JobStatus, Model};
+use serde_json::json;
+
+use super::machine::{self, Effect, Event, Refused, State};
+use super::wake::Wake;
+use crate::audit::{self, Actor, Entry};
+use crate::clock::Clock;
+use crate::store::gdpr_job::{self, query};
+use crate::store::{Store, StoreError};
+
+/// An operator's wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Try a failed job again.
+    Retry,
+    /// Let a held job go on.
+    Release,
+    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log.
+    Cancel { reason: String },
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NotFound(String),
+    /// The life of a job does not have that move.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The job changed while the command was under way; look again.
+    #[error("the job changed meanwhile; look at it again")]
+    Changed,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Carries out a command, and returns the job as it is afterwards.
+///
+/// # Errors
+/// See [`CommandError`]; nothing has changed then.
+pub async fn apply(
+    store: &Store,
+    clock: &Clock,
+    wake: &Wake,
+    actor: Actor,
+    id: &str,
+    command: Command,
+) -> Result<Model, CommandError> {
+    let now = clock.now();
+    let tx = store.begin_write().await?;
+    let job = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
+    let event = match &command {
+        Command::Retry => Event::Requeued { at: now },
+        Command::Release => Event::Released { at: now },
+        Command::Cancel { reason } => Event::Cancelled { reason: reason.clone() },
+    };
+    let because = super::settle::describe(&event);
+    let state = State { status: job.status, attempts: job.attempts, fence: job.fence };
+    let step = machine::step(state, event, i32::MAX)?;
+    if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
+        return Err(CommandError::Changed);
+    }
+    let entry = Entry {
+        actor,
+        action: Action::Update,
+        resource_type: super::TABLE,
+        resource_id: id.to_owned(),
+        shop_domain: Some(job.shop_domain),
+        metadata: json!({ "from": step.change.from, "status": step.state.status, "because": because }),
+    };
+    audit::append(&*tx, now, vec![entry]).await?;
+    let after = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
+    tx.commit().await?;
+    if step.effects.contains(&Effect::Wake) {
+        wake.ring();
+    }
+    Ok(after)
+}

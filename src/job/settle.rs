@@ -1,0 +1,196 @@
+//! Writes what became of a claim: status, audit entry and everything that goes with them, in one transaction.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::audit_log::Action;
+use entity::gdpr_job::{JobStatus, JobType, Outcome};
+use serde_json::{Map, Value, json};
+
+use super::machine::{self, Effect, Event, State};
+use crate::audit::{self, Actor, Entry};
+use crate::clock::Clock;
+use crate::erasure::data_map::DataMap;
+use crate::erasure::execute::Progress;
+use crate::erasure::verify::Verified;
+use crate::retry::{RetryPolicy, jitter};
+use crate::store::gdpr_job::{self, Claimed, Completion};
+use crate::store::{Store, StoreError};
+
+/// A claim whose work is done and verified.
+#[derive(Debug)]
+pub struct Finished {
+    pub claim: Claimed,
+    pub progress: Progress,
+    pub done: Done,
+}
+
+/// What was done for a claim. An erasure cannot be said to be done without the verifier's word.
+#[derive(Clone, Copy, Debug)]
+pub enum Done {
+    /// The rows are deleted.
+    Erased { whole_shop: bool, verified: Verified },
+    /// The rows are collected.
+    Exported,
+}
+
+impl Done {
+    fn job_type(self) -> JobType {
+        match self {
+            Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
+            Self::Erased { whole_shop: false, .. } => JobType::CustomerRedact,
+            Self::Exported => JobType::DataRequest,
+        }
+    }
+}
+
+/// The counters of a job's result: the keys that its type touches, zeros included.
+fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
+    let deleted = |key: &str| Value::from(job.progress.deleted.get(key).copied().unwrap_or_default());
+    let mut result = Map::new();
+    match job.done {
+        Done::Erased { whole_shop, verified } => {
+            if whole_shop {
+                for table in map.shop_tables() {
+                    result.insert(table.result_key.clone(), deleted(&table.result_key));
+                }
+                result.insert(map.shop_result_key.clone(), deleted(&map.shop_result_key));
+            } else {
+                for (table, _) in map.customer_tables() {
+                    result.insert(table.result_key.clone(), deleted(&table.result_key));
+                }
+            }
+            result.insert("residual".to_owned(), Value::from(0));
+            result.insert("verifiedAt".to_owned(), Value::from(crate::clock::rfc3339(verified.at())));
+        }
+        Done::Exported => {
+            for (table, _) in map.export_tables() {
+                result.insert(table.export_key.clone(), deleted(&table.export_key));
+            }
+        }
+    }
+    result.insert("completedAt".to_owned(), Value::from(crate::clock::rfc3339(now)));
+    Value::Object(result)
+}
+
+fn outcome(job: &Finished) -> Outcome {
+    match (job.done, job.progress.total()) {
+        (_, 0) => Outcome::NothingFound,
+        (Done::Exported, _) => Outcome::Exported,
+        (Done::Erased { .. }, _) => Outcome::Erased,
+    }
+}
+
+/// Completes jobs in the caller's transaction, and names those whose claim still held.
+///
+/// # Errors
+/// When the database refuses or does not answer; the caller rolls back.
+pub async fn complete(
+    conn: &impl sea_orm::ConnectionTrait,
+    map: &DataMap,
+    now: DateTime<Utc>,
+    jobs: &[Finished],
+) -> Result<HashSet<String>, StoreError> {
+    let completions: Vec<Completion> = jobs
+        .iter()
+        .map(|job| Completion { job: job.claim.fenced(), outcome: outcome(job), result: result(map, job, now) })
+        .collect();
+    let completed = gdpr_job::complete(conn, now, &completions).await?;
+    let entries = jobs
+        .iter()
+        .zip(&completions)
+        .filter(|(job, _)| completed.contains(&job.claim.id))
+        .map(|(job, completion)| Entry {
+            actor: Actor::System("worker"),
+            action: if job.done.job_type() == JobType::DataRequest { Action::Export } else { Action::Delete },
+            resource_type: super::TABLE,
+            resource_id: job.claim.id.clone(),
+            shop_domain: Some(job.claim.shop_domain.clone()),
+            metadata: json!({
+                "jobType": job.done.job_type(),
+                "outcome": completion.outcome,
+                "rows": job.progress.total(),
+                "attempts": job.claim.attempts,
+            }),
+        })
+        .collect();
+    audit::append(conn, now, entries).await?;
+    for (job, completion) in jobs.iter().zip(&completions) {
+        if completed.contains(&job.claim.id) {
+            metrics::counter!("efface_jobs_completed_total", "type" => job.done.job_type().as_str(),
+                "outcome" => completion.outcome.as_str())
+            .increment(1);
+            metrics::histogram!("efface_job_seconds", "type" => job.done.job_type().as_str())
+                .record((now - job.claim.created_at).as_seconds_f64().max(0.0));
+        }
+    }
+    Ok(completed)
+}
+
+/// What every settlement needs.
+#[derive(Clone, Debug)]
+pub struct Settler {
+    pub store: Store,
+    pub clock: Clock,
+    pub retry: RetryPolicy,
+}
+
+impl Settler {
+    pub(super) fn attempts_max(&self) -> i32 {
+        i32::try_from(self.retry.attempts_max).unwrap_or(i32::MAX)
+    }
+
+    /// When a job is to be tried again that has used up `attempts`.
+    pub fn retry_at(&self, attempts: i32) -> DateTime<Utc> {
+        // The machine decides whether there is another attempt; the pause of the last one serves as well.
+        let attempt = u32::try_from(attempts).unwrap_or(1).clamp(1, self.retry.attempts_max.saturating_sub(1).max(1));
+        let pause = self.retry.delay(attempt, jitter()).unwrap_or(self.retry.max);
+        self.clock.now() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1))
+    }
+
+    /// Applies an event to one claimed job, with its audit entry. False when the claim no longer held.
+    ///
+    /// # Errors
+    /// When the database refuses or does not answer: then nothing has changed.
+    pub async fn claimed(&self, claim: &Claimed, actor: &'static str, event: Event) -> Result<bool, StoreError> {
+        let state = State { status: JobStatus::Processing, attempts: claim.attempts, fence: claim.fence };
+        let metadata = describe(&event);
+        let Ok(step) = machine::step(state, event, self.attempts_max()) else { return Ok(false) };
+        let now = self.clock.now();
+        let tx = self.store.begin_write().await?;
+        let changed = gdpr_job::change_status(&*tx, now, &claim.id, Some(claim.fence), &step.change).await?;
+        if changed && step.effects.contains(&Effect::Audit) {
+            let entry = Entry {
+                actor: Actor::System(actor),
+                action: Action::Update,
+                resource_type: super::TABLE,
+                resource_id: claim.id.clone(),
+                shop_domain: Some(claim.shop_domain.clone()),
+                metadata: json!({ "status": step.state.status, "attempts": step.state.attempts, "because": metadata }),
+            };
+            audit::append(&*tx, now, vec![entry]).await?;
+        }
+        tx.commit().await?;
+        if changed && step.effects.contains(&Effect::Alert) {
+            metrics::counter!("efface_jobs_needing_attention_total", "status" => step.state.status.as_str())
+                .increment(1);
+            tracing::warn!(job.id = %claim.id, job.status = %step.state.status, reason = metadata,
+                "a job needs a person");
+        }
+        Ok(changed)
+    }
+}
+
+/// An event as the audit log tells it.
+pub fn describe(event: &Event) -> String {
+    match event {
+        Event::Claimed => "claimed".to_owned(),
+        Event::Succeeded(_) => "succeeded".to_owned(),
+        Event::AttemptFailed { message, .. } => message.clone(),
+        Event::Forbidden { reason } | Event::Cancelled { reason } => reason.clone(),
+        Event::GivenBack => "given back at shutdown".to_owned(),
+        Event::LeaseExpired { .. } => "lease expired".to_owned(),
+        Event::Released { .. } => "released".to_owned(),
+        Event::Requeued { .. } => "queued again".to_owned(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Daily content keys, kept wrapped in the database: what all processes seal payloads with, found again by id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, NaiveTime, Utc};
+use entity::sealing_key::{KeyPurpose, Model};
+
+use super::{ContentKey, Keyring, Pii, SealError, WrappedKey, key_id, open};
+use crate::clock::Clock;
+use crate::store::{Store, StoreError, content_key};
+
+/// Why a content key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentKeyError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The key was destroyed, or belongs to another installation.
+    #[error("content key {0} is destroyed or unknown: what it sealed cannot be read any more")]
+    Gone(String),
+}
+
+/// Content keys by id, and the one of the day per purpose. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ContentKeys {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    keyring: Arc<Keyring>,
+    store: Store,
+    clock: Clock,
+    by_id: RwLock<HashMap<String, Arc<ContentKey>>>,
+    of_the_day: RwLock<HashMap<KeyPurpose, (DateTime<Utc>, Arc<ContentKey>)>>,
+}
+
+impl ContentKeys {
+    /// Content keys wrapped under `keyring`, in `store`.
+    pub fn new(keyring: Arc<Keyring>, store: Store, clock: Clock) -> Self {
+        let (by_id, of_the_day) = (RwLock::default(), RwLock::default());
+        Self { inner: Arc::new(Inner { keyring, store, clock, by_id, of_the_day }) }
+    }
+
+    /// The key that `purpose` seals with today (UTC), made when there is none. When the database is away at the turn
+    /// of the day, yesterday's key goes on serving.
+    ///
+    /// # Errors
+    /// When no key was ever had and the database does not answer.
+    pub async fn current(&self, purpose: KeyPurpose) -> Result<Arc<ContentKey>, ContentKeyError> {
+        let inner = &self.inner;
+        let day = inner.clock.now().date_naive().and_time(NaiveTime::MIN).and_utc();
+        let cached = inner.of_the_day.read().unwrap_or_else(PoisonError::into_inner).get(&purpose).cloned();
+        if let Some((of, key)) = &cached
+            && *of == day
+        {
+            return Ok(Arc::clone(key));
+        }
+        match self.fetch_or_make(purpose, day).await {
+            Ok(key) => {
+                let mut of_the_day = inner.of_the_day.write().unwrap_or_else(PoisonError::into_inner);
+                of_the_day.insert(purpose, (day, Arc::clone(&key)));
+                Ok(key)
+            }
+            Err(error) => cached.map(|(_, key)| key).ok_or(error),
+        }
+    }
+
+    async fn fetch_or_make(&self, purpose: KeyPurpose, day: DateTime<Utc>) -> Result<Arc<ContentKey>, ContentKeyError> {
+        let inner = &self.inner;
+        if let Some(row) = content_key::first_since(&inner.store, purpose, day).await? {
+            return self.unwrap(row);
+        }
+        let key = ContentKey::random(purpose.as_str(), day.date_naive())?;
+        let wrapped = inner.keyring.wrap(key.id().as_bytes(), key.key());
+        let now = inner.clock.now();
+        content_key::insert(&inner.store, key.id(), purpose, wrapped.bytes, wrapped.kek_id, now).await?;
+        // Two processes may have made one at the same time: all go on with the first.
+        match content_key::first_since(&inner.store, purpose, day).await? {
+            Some(row) => self.unwrap(row),
+            None => Err(ContentKeyError::Gone(key.id().to_owned())),
+        }
+    }
+
+    /// The key of that id, however old.
+    ///
+    /// # Errors
+    /// [`ContentKeyError::Gone`] when it was destroyed or never was.
+    pub async fn by_id(&self, id: &str) -> Result<Arc<ContentKey>, ContentKeyError> {
+        if let Some(key) = self.inner.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id) {
+            return Ok(Arc::clone(key));
+        }
+        let row = content_key::find(&self.inner.store, id).await?;
+        self.unwrap(row.ok_or_else(|| ContentKeyError::Gone(id.to_owned()))?)
+    }
+
+    fn unwrap(&self, row: Model) -> Result<Arc<ContentKey>, ContentKeyError> {
+        let bytes = row.wrapped_key.ok_or_else(|| ContentKeyError::Gone(row.id.clone()))?;
+        let secret = self.inner.keyring.unwrap(row.id.as_bytes(), &WrappedKey { kek_id: row.kek_id, bytes })?;
+        let key = Arc::new(ContentKey::new(row.id.clone(), *secret)?);
+        self.inner.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Opens a payload with the key that it names.
+    ///
+    /// # Errors
+    /// When the key is gone, or the payload is not what was sealed.
+    pub async fn open(&self, aad: &super::Aad<'_>, sealed: &[u8]) -> Result<Pii<Vec<u8>>, ContentKeyError> {
+        let key = self.by_id(key_id(sealed)?).await?;
+        Ok(open(&key, aad, sealed)?)
+    }
+}

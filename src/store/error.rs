@@ -1,0 +1,114 @@
+//! What can go wrong in the database, told without a single value from a row.
+//!
+//! PostgreSQL's messages and details quote the values that offended it, so they are dropped here and only codes and
+//! names of constraints, tables and columns go on.
+
+use sea_orm::sqlx;
+use sea_orm::{DbErr, RuntimeErr};
+
+/// An error of the database or of what was read from it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, or ended the connection. Waiting cures it.
+    #[error("the database is unavailable ({0})")]
+    Unavailable(String),
+    /// Two transactions stood in each other's way; the database chose this one to give in. Waiting cures it.
+    #[error("the database rolled back a conflicting transaction ({0})")]
+    Conflict(String),
+    /// The database refused the statement.
+    #[error("the database refused a statement ({0})")]
+    Refused(String),
+    /// A row that makes no sense.
+    #[error("row {id} of \"{table}\" does not read back: {reason} in \"{column}\"")]
+    Row {
+        /// The table's name.
+        table: &'static str,
+        /// The column's name.
+        column: &'static str,
+        /// The row's id.
+        id: String,
+        /// What is wrong, without the value.
+        reason: &'static str,
+    },
+    /// The number of rows that a statement touched is not what it must be.
+    #[error("{what}: expected {expected} rows, touched {touched}")]
+    Count {
+        /// Which statement.
+        what: &'static str,
+        /// Rows that it had to touch.
+        expected: u64,
+        /// Rows that it touched.
+        touched: u64,
+    },
+    /// The address of a database starts with neither `sqlite:` nor `postgres:`.
+    #[error("a database address starts with sqlite:// or postgres://")]
+    Url,
+}
+
+impl StoreError {
+    /// Whether the database is away, as opposed to unwilling.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Asserts how many rows a statement touched.
+///
+/// # Errors
+/// [`StoreError::Count`] when it differs.
+pub fn exactly(what: &'static str, expected: u64, touched: u64) -> Result<(), StoreError> {
+    if expected == touched { Ok(()) } else { Err(StoreError::Count { what, expected, touched }) }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match &error {
+            DbErr::ConnectionAcquire(_) => Self::Unavailable("no connection in time".into()),
+            DbErr::Conn(_) => Self::Unavailable("no connection".into()),
+            DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => from_sqlx(e),
+            DbErr::Type(_) | DbErr::Json(_) => Self::Refused("a column has an unexpected type".into()),
+            other => Self::Refused(kind(other).into()),
+        }
+    }
+}
+
+fn from_sqlx(error: &sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(e) => {
+            let code = e.code().unwrap_or_default();
+            let mut about = format!("code {code}");
+            for (what, name) in [("table", e.table()), ("constraint", e.constraint())] {
+                if let Some(name) = name {
+                    about.push_str(&format!(", {what} {name}"));
+                }
+            }
+            match code.as_ref() {
+                // PostgreSQL: deadlock, serialization failure, lock not available. SQLite: busy, locked and kin.
+                "40P01" | "40001" | "55P03" | "5" | "6" | "261" | "517" => StoreError::Conflict(about),
+                // PostgreSQL: shutting down, starting up, connection class, too many connections, idle in transaction.
+                "57P01" | "57P02" | "57P03" | "53300" | "25P03" => StoreError::Unavailable(about),
+                c if c.starts_with("08") => StoreError::Unavailable(about),
+                _ => StoreError::Refused(about),
+            }
+        }
+        sqlx::Error::Io(e) => StoreError::Unavailable(format!("{:?}", e.kind())),
+        sqlx::Error::Tls(_) => StoreError::Unavailable("TLS".into()),
+        sqlx::Error::PoolTimedOut => StoreError::Unavailable("no connection in time".into()),
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => StoreError::Unavailable("pool closed".into()),
+        sqlx::Error::Protocol(_) => StoreError::Unavailable("protocol".into()),
+        sqlx::Error::ColumnDecode { index, .. } => {
+            StoreError::Refused(format!("column {index} has an unexpected type"))
+        }
+        sqlx::Error::ColumnNotFound(name) => StoreError::Refused(format!("no column {name}")),
+        _ => StoreError::Refused("driver".into()),
+    }
+}
+
+fn kind(error: &DbErr) -> &'static str {
+    match error {
+        DbErr::RecordNotFound(_) => "no such row",
+        DbErr::RecordNotInserted => "row not inserted",
+        DbErr::RecordNotUpdated => "row not updated",
+        _ => "statement",
+    }
+}

@@ -1,0 +1,363 @@
+//! Rows of `"GDPRJob"`: the duty itself.
+//!
+//! Claims are fenced leases. A claim raises `fence`; every later statement of that claim names the fence it was
+//! given, and a row that no longer carries it is not touched. Set-based statements serve the batches of the worker,
+//! [`change_status`] serves everything that concerns one job.
+
+pub mod query;
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use entity::gdpr_job::{JobStatus, JobType, Outcome};
+use entity::source::Source;
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+
+use super::rows::Rows;
+use super::{Store, StoreError};
+use crate::clock::Clock;
+
+/// A job as intake writes it.
+#[derive(Debug)]
+pub struct NewJob {
+    pub id: String,
+    pub shop_domain: String,
+    pub shop_id: Option<String>,
+    pub job_type: JobType,
+    pub status: JobStatus,
+    pub topic: String,
+    pub provider: String,
+    pub source: Source,
+    /// Identifiers only; never an e-mail or a phone number.
+    pub payload: serde_json::Value,
+    /// The exact body, sealed.
+    pub sealed_payload: Vec<u8>,
+    /// Keyed digest of the body, hex.
+    pub body_digest: String,
+    pub hold_reason: Option<String>,
+    pub webhook_id: String,
+    pub event_id: Option<String>,
+    pub triggered_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+}
+
+/// A job that this process holds a lease on.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub id: String,
+    pub fence: i64,
+    pub attempts: i32,
+    pub shop_domain: String,
+    pub job_type: String,
+    pub payload: serde_json::Value,
+    /// Cumulative counters of earlier attempts, by result key.
+    pub progress: Option<serde_json::Value>,
+    pub created_at: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+}
+
+/// Which row a claim speaks of, and with which right.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fenced {
+    pub id: String,
+    pub fence: i64,
+}
+
+impl Claimed {
+    /// The claim without its contents.
+    pub fn fenced(&self) -> Fenced {
+        Fenced { id: self.id.clone(), fence: self.fence }
+    }
+}
+
+/// What a finished job's row becomes.
+#[derive(Debug)]
+pub struct Completion {
+    pub job: Fenced,
+    pub outcome: Outcome,
+    pub result: serde_json::Value,
+}
+
+/// A compare-and-set of one job's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChange {
+    pub from: JobStatus,
+    pub to: JobStatus,
+    /// Added to `attempts`.
+    pub attempts: i32,
+    /// When the job may be worked again; unchanged when absent.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    pub hold_reason: Option<String>,
+    pub error_message: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// Whether the duty has ended: sets `completedAt` and destroys the sealed body.
+    pub ends: bool,
+}
+
+/// Inserts jobs; a row that another transaction inserted first is left alone. Returns how many were inserted.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn insert(conn: &impl ConnectionTrait, jobs: Vec<NewJob>) -> Result<u64, StoreError> {
+    if jobs.is_empty() {
+        return Ok(0);
+    }
+    let backend = conn.get_database_backend();
+    let json = if backend == DbBackend::Postgres { "::jsonb" } else { "" };
+    let (sealed, jobs): (Vec<_>, Vec<_>) =
+        jobs.into_iter().map(|mut job| (std::mem::take(&mut job.sealed_payload), job)).unzip();
+    let triggered = jobs.iter().map(|job| job.triggered_at.unwrap_or(job.created_at));
+    let rows = Rows::new()
+        .text("id", jobs.iter().map(|job| job.id.clone()))
+        .text("shopDomain", jobs.iter().map(|job| job.shop_domain.clone()))
+        .text_or_null("shopId", jobs.iter().map(|job| job.shop_id.clone()))
+        .text("jobType", jobs.iter().map(|job| job.job_type.as_str()))
+        .text("status", jobs.iter().map(|job| job.status.as_str()))
+        .text("topic", jobs.iter().map(|job| job.topic.clone()))
+        .text("provider", jobs.iter().map(|job| job.provider.clone()))
+        .text("source", jobs.iter().map(|job| job.source.as_str()))
+        .text("payload", jobs.iter().map(|job| job.payload.to_string()))
+        .bytes("sealedPayload", sealed)
+        .text("bodyDigest", jobs.iter().map(|job| job.body_digest.clone()))
+        .text_or_null("holdReason", jobs.iter().map(|job| job.hold_reason.clone()))
+        .text("webhookId", jobs.iter().map(|job| job.webhook_id.clone()))
+        .text_or_null("eventId", jobs.iter().map(|job| job.event_id.clone()))
+        .instant("triggeredAt", triggered)
+        .instant("createdAt", jobs.iter().map(|job| job.created_at))
+        .instant("dueAt", jobs.iter().map(|job| job.due_at));
+    let mut values = Vec::new();
+    let table = rows.table(backend, &mut values);
+    let sql = format!(
+        r#"INSERT INTO "GDPRJob" ("id","shopDomain","shopId","jobType","status","topic","provider","source","payload",
+             "sealedPayload","bodyDigest","holdReason","attempts","fence","webhookId","eventId","triggeredAt",
+             "createdAt","dueAt","scheduledAt","updatedAt")
+           SELECT k."id",k."shopDomain",k."shopId",k."jobType",k."status",k."topic",k."provider",k."source",
+             k."payload"{json},k."sealedPayload",k."bodyDigest",k."holdReason",0,0,k."webhookId",k."eventId",
+             k."triggeredAt",k."createdAt",k."dueAt",k."createdAt",k."createdAt"
+           FROM {table} AS k WHERE true ON CONFLICT DO NOTHING"#
+    );
+    Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected())
+}
+
+/// An instant `ahead_ms` from now as an SQL expression: by the database's own clock on PostgreSQL, so that workers
+/// whose clocks disagree still agree on leases; by ours on SQLite, where there is one machine.
+fn from_now(backend: DbBackend, clock: &Clock, ahead_ms: i64, values: &mut Vec<Value>) -> String {
+    if backend == DbBackend::Postgres {
+        values.push(Value::from(clock.offset_ms() + ahead_ms));
+        format!("(clock_timestamp() + ${} * interval '1 millisecond')", values.len())
+    } else {
+        values.push(Value::from(clock.now() + chrono::TimeDelta::milliseconds(ahead_ms)));
+        format!("${}", values.len())
+    }
+}
+
+/// Takes up to `limit` due jobs under a lease of `lease_ms` milliseconds, oldest due first.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn claim(
+    store: &Store,
+    clock: &Clock,
+    owner: &str,
+    lease_ms: i64,
+    limit: u64,
+) -> Result<Vec<Claimed>, StoreError> {
+    let backend = store.backend();
+    let mut values = vec![Value::from(clock.now()), Value::from(owner), Value::from(limit.cast_signed())];
+    let lease = from_now(backend, clock, lease_ms, &mut values);
+    let skip_locked = if backend == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = format!(
+        r#"WITH due AS MATERIALIZED (SELECT "id" AS "dueId" FROM "GDPRJob"
+             WHERE "status" IN ('queued','retrying') AND "scheduledAt"<=$1
+             ORDER BY "scheduledAt","id" LIMIT $3 {skip_locked})
+           UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
+             "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
+           FROM due WHERE "id"="dueId" AND "status" IN ('queued','retrying')
+           RETURNING "id","fence","attempts","shopDomain","jobType","payload","progress","createdAt","dueAt""#
+    );
+    let tx = store.begin_write().await?;
+    let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    tx.commit().await?;
+    rows.iter().map(claimed).collect()
+}
+
+fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        id: row.try_get("", "id")?,
+        fence: row.try_get("", "fence")?,
+        attempts: row.try_get("", "attempts")?,
+        shop_domain: row.try_get("", "shopDomain")?,
+        job_type: row.try_get("", "jobType")?,
+        payload: row.try_get("", "payload")?,
+        progress: row.try_get("", "progress")?,
+        created_at: row.try_get("", "createdAt")?,
+        due_at: row.try_get("", "dueAt")?,
+    })
+}
+
+/// The first instant at which a waiting job becomes due, if any waits.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn next_due(store: &Store) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let sql = r#"SELECT "scheduledAt" FROM "GDPRJob" WHERE "status" IN ('queued','retrying')
+                 ORDER BY "scheduledAt","id" LIMIT 1"#;
+    let row = store.db().query_one_raw(Statement::from_string(store.backend(), sql)).await?;
+    row.map(|row| row.try_get("", "scheduledAt").map_err(StoreError::from)).transpose()
+}
+
+/// Locks the rows of claims that are still ours until the transaction ends, and names them: the fence check that
+/// every transaction of a job starts with. With `renew_ms` the lease is drawn out as well.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn hold_claims(
+    conn: &impl ConnectionTrait,
+    clock: &Clock,
+    claims: &[Fenced],
+    renew_ms: Option<i64>,
+) -> Result<HashSet<String>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut values = Vec::new();
+    let keys = fences(claims).table(backend, &mut values);
+    let same = r#"j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'"#;
+    let sql = if let Some(renew_ms) = renew_ms {
+        let lease = from_now(backend, clock, renew_ms, &mut values);
+        format!(r#"UPDATE "GDPRJob" AS j SET "leaseUntil"={lease} FROM {keys} AS k WHERE {same} RETURNING "id""#)
+    } else {
+        // SQLite has one writer, and this transaction is it: reading is enough.
+        let lock = if backend == DbBackend::Postgres { "FOR NO KEY UPDATE OF j" } else { "" };
+        format!(r#"SELECT j."id" FROM "GDPRJob" AS j JOIN {keys} AS k ON {same} ORDER BY j."id" {lock}"#)
+    };
+    ids(conn, sql, values).await
+}
+
+fn fences(claims: &[Fenced]) -> Rows {
+    Rows::new().text("keyId", claims.iter().map(|c| c.id.clone())).int("keyFence", claims.iter().map(|c| c.fence))
+}
+
+async fn ids(conn: &impl ConnectionTrait, sql: String, values: Vec<Value>) -> Result<HashSet<String>, StoreError> {
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
+    rows.iter().map(|row| row.try_get("", "id").map_err(StoreError::from)).collect()
+}
+
+/// Stores the cumulative counters of jobs whose claims the caller holds, in the transaction of the deletes they count.
+///
+/// # Errors
+/// [`StoreError::Count`] when a row is no longer there; otherwise when the database refuses or does not answer.
+pub async fn save_progress(
+    conn: &impl ConnectionTrait,
+    progress: Vec<(Fenced, serde_json::Value)>,
+) -> Result<(), StoreError> {
+    if progress.is_empty() {
+        return Ok(());
+    }
+    let backend = conn.get_database_backend();
+    let json = if backend == DbBackend::Postgres { "::jsonb" } else { "" };
+    let expected = progress.len() as u64;
+    let (jobs, counters): (Vec<Fenced>, Vec<serde_json::Value>) = progress.into_iter().unzip();
+    let mut values = Vec::new();
+    let keys = fences(&jobs).text("counters", counters.iter().map(ToString::to_string)).table(backend, &mut values);
+    let sql = format!(
+        r#"UPDATE "GDPRJob" AS j SET "progress"=k."counters"{json} FROM {keys} AS k
+           WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'"#
+    );
+    let touched = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
+    super::error::exactly("saving the progress of claimed jobs", expected, touched)
+}
+
+/// Completes jobs whose claims are still ours, destroys their sealed bodies, and names those it completed.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn complete(
+    conn: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    completions: &[Completion],
+) -> Result<HashSet<String>, StoreError> {
+    let backend = conn.get_database_backend();
+    let json = if backend == DbBackend::Postgres { "::jsonb" } else { "" };
+    let mut values = vec![Value::from(now)];
+    let keys = Rows::new()
+        .text("keyId", completions.iter().map(|c| c.job.id.clone()))
+        .int("keyFence", completions.iter().map(|c| c.job.fence))
+        .text("outcome", completions.iter().map(|c| c.outcome.as_str()))
+        .text("result", completions.iter().map(|c| c.result.to_string()))
+        .table(backend, &mut values);
+    let sql = format!(
+        r#"UPDATE "GDPRJob" AS j SET "status"='completed',"outcome"=k."outcome","result"=k."result"{json},
+             "completedAt"=$1,"updatedAt"=$1,"leaseUntil"=NULL,"leaseOwner"=NULL,"progress"=NULL,"errorMessage"=NULL,
+             "holdReason"=NULL,"sealedPayload"=NULL
+           FROM {keys} AS k WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'
+           RETURNING "id""#
+    );
+    ids(conn, sql, values).await
+}
+
+/// Applies a status change to one job; with a fence, only while that claim still holds. False when the row was not
+/// in that state any more, in which case nothing has changed.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn change_status(
+    conn: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    id: &str,
+    fence: Option<i64>,
+    change: &StatusChange,
+) -> Result<bool, StoreError> {
+    let sql = r#"UPDATE "GDPRJob" SET "status"=$3,"attempts"="attempts"+$4,"scheduledAt"=COALESCE($5,"scheduledAt"),
+          "holdReason"=$6,"errorMessage"=COALESCE($7,"errorMessage"),"outcome"=$8,"leaseUntil"=NULL,"leaseOwner"=NULL,
+          "completedAt"=$9,"updatedAt"=$10,"sealedPayload"=CASE WHEN $11 THEN NULL ELSE "sealedPayload" END
+        WHERE "id"=$1 AND "status"=$2 AND ($12<0 OR "fence"=$12)"#;
+    let values = vec![
+        Value::from(id),
+        Value::from(change.from.as_str()),
+        Value::from(change.to.as_str()),
+        Value::from(change.attempts),
+        Value::from(change.scheduled_at),
+        Value::from(change.hold_reason.clone()),
+        Value::from(change.error_message.clone()),
+        Value::from(change.outcome.map(|outcome| outcome.as_str().to_owned())),
+        Value::from(change.ends.then_some(now)),
+        Value::from(now),
+        Value::from(change.ends),
+        Value::from(fence.unwrap_or(-1)),
+    ];
+    let backend = conn.get_database_backend();
+    Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected() == 1)
+}
+
+/// A claim whose worker did not come back in time.
+#[derive(Debug)]
+pub struct Expired {
+    pub job: Fenced,
+    pub attempts: i32,
+    pub shop_domain: String,
+}
+
+/// Locks up to `limit` jobs whose lease has run out; those in the middle of a transaction are passed over.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn expired(conn: &impl ConnectionTrait, clock: &Clock, limit: u64) -> Result<Vec<Expired>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut values = vec![Value::from(limit.cast_signed())];
+    let now = from_now(backend, clock, 0, &mut values);
+    let skip_locked = if backend == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    let sql = format!(
+        r#"SELECT "id","fence","attempts","shopDomain" FROM "GDPRJob" WHERE "status"='processing' AND "leaseUntil"<{now}
+           ORDER BY "leaseUntil" LIMIT $1 {skip_locked}"#
+    );
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Expired {
+                job: Fenced { id: row.try_get("", "id")?, fence: row.try_get("", "fence")? },
+                attempts: row.try_get("", "attempts")?,
+                shop_domain: row.try_get("", "shopDomain")?,
+            })
+        })
+        .collect()
+}

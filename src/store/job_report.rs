@@ -1,0 +1,131 @@
+//! Counts over `"GDPRJob"` for the compliance report.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+
+use super::StoreError;
+
+/// Jobs of one type in one status with one outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub job_type: String,
+    pub status: String,
+    pub outcome: Option<String>,
+    pub jobs: u64,
+}
+
+/// Deadlines of the jobs that are still open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    pub jobs: u64,
+    pub due_soon: u64,
+    pub overdue: u64,
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+fn count(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
+    let n: i64 = row.try_get("", column)?;
+    Ok(n.unsigned_abs())
+}
+
+/// Jobs received in `from ≤ createdAt < to`, by type, status and outcome.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn groups(
+    conn: &impl ConnectionTrait,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Group>, StoreError> {
+    let sql = r#"SELECT "jobType","status","outcome",count(*) AS "n" FROM "GDPRJob"
+                 WHERE "createdAt">=$1 AND "createdAt"<$2 GROUP BY 1,2,3 ORDER BY 1,2,3"#;
+    let backend = conn.get_database_backend();
+    let rows = conn
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, vec![Value::from(from), Value::from(to)]))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Group {
+                job_type: row.try_get("", "jobType")?,
+                status: row.try_get("", "status")?,
+                outcome: row.try_get("", "outcome")?,
+                jobs: count(row, "n")?,
+            })
+        })
+        .collect()
+}
+
+/// The deadlines of all open jobs, whenever they were received: due before `soon`, due before `now`.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn open(conn: &impl ConnectionTrait, now: DateTime<Utc>, soon: DateTime<Utc>) -> Result<Open, StoreError> {
+    let sql = r#"SELECT count(*) AS "jobs",
+                   COALESCE(sum(CASE WHEN "dueAt">=$1 AND "dueAt"<$2 THEN 1 ELSE 0 END),0) AS "soon",
+                   COALESCE(sum(CASE WHEN "dueAt"<$1 THEN 1 ELSE 0 END),0) AS "overdue", min("createdAt") AS "oldest"
+                 FROM "GDPRJob" WHERE "status" IN ('queued','processing','retrying','held','failed')"#;
+    let backend = conn.get_database_backend();
+    let values = vec![Value::from(now), Value::from(soon)];
+    let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    let Some(row) = row else { return Ok(Open::default()) };
+    Ok(Open {
+        jobs: count(&row, "jobs")?,
+        due_soon: count(&row, "soon")?,
+        overdue: count(&row, "overdue")?,
+        oldest: row.try_get("", "oldest")?,
+    })
+}
+
+/// Median and 95th percentile of the milliseconds from receipt to completion (nearest rank), and of how many jobs:
+/// those received in `from ≤ createdAt < to` that completed.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn time_to_complete(
+    conn: &impl ConnectionTrait,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Option<(f64, f64, u64)>, StoreError> {
+    let backend = conn.get_database_backend();
+    let milliseconds = if backend == DbBackend::Postgres {
+        r#"(EXTRACT(EPOCH FROM ("completedAt"-"createdAt"))*1000)::float8"#
+    } else {
+        r#"(julianday("completedAt")-julianday("createdAt"))*86400000.0"#
+    };
+    let completed = r#""status"='completed' AND "createdAt">=$1 AND "createdAt"<$2"#;
+    // Nearest rank: the smallest value with at least p of all values at or below it.
+    let sql = format!(
+        r#"WITH d AS (SELECT {milliseconds} AS ms, row_number() OVER (ORDER BY {milliseconds}) AS rank,
+             count(*) OVER () AS n FROM "GDPRJob" WHERE {completed})
+           SELECT min(CASE WHEN rank*2>=n THEN ms END) AS "p50", min(CASE WHEN rank*100>=n*95 THEN ms END) AS "p95",
+             count(*) AS "n" FROM d"#
+    );
+    let values = vec![Value::from(from), Value::from(to)];
+    let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let (p50, p95): (Option<f64>, Option<f64>) = (row.try_get("", "p50")?, row.try_get("", "p95")?);
+    let jobs = count(&row, "n")?;
+    Ok(p50.zip(p95).map(|(p50, p95)| (p50, p95, jobs)))
+}
+
+/// When the last retention run finished, and what it purged.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn last_sweep(conn: &impl ConnectionTrait) -> Result<Option<(DateTime<Utc>, u64)>, StoreError> {
+    let sql = r#"SELECT "finishedAt","rowsPurged" FROM "RetentionRun" WHERE "finishedAt" IS NOT NULL AND "error" IS NULL
+                 ORDER BY "finishedAt" DESC LIMIT 1"#;
+    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+    row.map(|row| Ok((row.try_get("", "finishedAt")?, count(&row, "rowsPurged")?))).transpose()
+}
+
+/// How many jobs stand in each open status right now: what the metrics show.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn open_by_status(conn: &impl ConnectionTrait) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = r#"SELECT "status",count(*) AS "n" FROM "GDPRJob"
+                 WHERE "status" IN ('queued','processing','retrying','held','failed') GROUP BY 1"#;
+    let rows = conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "status")?, count(row, "n")?))).collect()
+}
