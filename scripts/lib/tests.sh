@@ -104,6 +104,7 @@ with_nextest() {
   # PASS [   0.005s] ( 1/12) efface::it postgres::intake::name   → verdict and name; repeated at the end for failures
   LC_ALL=C sed -nE "s/$(printf '\033')\[[0-9;]*m//g"'; s/^ *(PASS|LEAK|FAIL|TIMEOUT|ABORT|SIG[A-Z]+|LEAK-FAIL) +\[[^]]*\] (\([^)]*\) )?/\1 /p' \
     "$work/tests.log" | awk '{ print ($1 == "PASS" || $1 == "LEAK") ? "ok" : "failed", $2 "$" $3 }' | sort -u >"$work/results"
+  ignored=$(cargo nextest list $locked --workspace --run-ignored only --message-format oneline -E "$filter" 2>/dev/null | wc -l)
   # nextest leaves the examples in the docs to cargo.
   if [ "${#test_args[@]}" = 0 ]; then
     cargo test $locked --workspace --doc 2>&1 | tee "$work/doc.log" || tests_status=1
@@ -126,12 +127,13 @@ with_libtest() {
       ${skips[@]+"${skips[@]}"} 2>&1 | tee -a "$work/tests.log" || tests_status=1
   fi
   read_libtest "$work/tests.log" >"$work/results"
+  ignored=$(grep -cE '^test .* \.\.\. ignored' "$work/tests.log")
 }
 
 # Lines like `test postgres::intake::name ... ok` → verdict and name, with the number of the binary that printed it.
 read_libtest() {
   awk '/^ *(Running|Doc-tests) / { binary++ }
-    /^test .* \.\.\. / && $NF != "ignored" { verdict = $NF == "ok" ? "ok" : "failed"; sub(/^test /, ""); sub(/ \.\.\. .*/, "")
+    /^test .* \.\.\. / && !/ \.\.\. ignored/ { verdict = $NF == "ok" ? "ok" : "failed"; sub(/^test /, ""); sub(/ \.\.\. .*/, "")
       gsub(/ /, "_"); print verdict, FILENAME binary "$" $0 }' "$1"
 }
 
@@ -154,6 +156,7 @@ report_tests() {
   report+=("tests: $verdict ($1 s with the build, by $runner)")
   [ "${#test_args[@]}" = 0 ] || report+=("  only those that match: ${test_args[*]}")
   report+=("  SQLite, or no server: $embedded_too tests")
+  [ "$ignored" -eq 0 ] || report+=("  marked #[ignore], not run: $((ignored)) tests")
   if [ "$embedded" = 1 ]; then
     report+=("  PostgreSQL, RabbitMQ, npm package: not run (--embedded)")
     return
