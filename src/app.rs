@@ -57,10 +57,7 @@ pub enum AppError {
 impl AppError {
     /// Whether the configuration is at fault, as opposed to something that does not answer.
     pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..)
-        )
+        matches!(self, Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..))
     }
 }
 
@@ -120,20 +117,10 @@ pub async fn load_data_map(config: &Config, store: &Store) -> Result<DataMap, Ap
             DataMap::parse(&text)?
         }
     };
-    let catalog = target::catalog(store.db())
-        .await
-        .map_err(|error| AppError::Database(config.database.url.masked(), error))?;
+    let catalog =
+        target::catalog(store.db()).await.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
     map.check(&catalog)?;
     Ok(map)
-}
-
-/// Where the keys are: `keys.file`, or beside the SQLite file.
-pub fn keys_file(config: &Config) -> Option<PathBuf> {
-    config.keys.file.clone().or_else(|| {
-        let mut beside = config.database.sqlite_file()?.into_os_string();
-        beside.push(".keys");
-        Some(beside.into())
-    })
 }
 
 /// Reads the keys; in embedded mode they are made when there are none.
@@ -141,7 +128,7 @@ pub fn keys_file(config: &Config) -> Option<PathBuf> {
 /// # Errors
 /// [`AppError::NoKeysFile`] or [`AppError::Keys`].
 pub fn load_keys(config: &Config) -> Result<Keyring, AppError> {
-    let path = keys_file(config).ok_or(AppError::NoKeysFile)?;
+    let path = config.keys_file().ok_or(AppError::NoKeysFile)?;
     let made_when_missing = config.keys.file.is_none();
     if made_when_missing && !path.exists() {
         make_keys(&path)?;
@@ -222,6 +209,7 @@ impl App {
             let router = http::router(doors::doors(&self, broker.clone()));
             let settings = doors::server_settings(&self.config);
             doors.spawn(http::serve(listener, router, settings, self.shutdown.clone()));
+            rest.spawn(http::Metrics::install().keep_folded(self.shutdown.clone()));
         }
         if roles.worker {
             if let Some(broker) = &broker {
@@ -295,12 +283,8 @@ impl App {
             poll: jobs.poll,
             retry: self.retry(),
         };
-        let exporter = Exporter::new(
-            self.store.clone(),
-            Arc::clone(&self.map),
-            self.keys.clone(),
-            self.config.export.keep_days,
-        );
+        let exporter =
+            Exporter::new(self.store.clone(), Arc::clone(&self.map), self.keys.clone(), self.config.export.keep_days);
         Worker::new(
             self.store.clone(),
             Arc::clone(&self.map),

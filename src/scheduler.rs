@@ -45,8 +45,7 @@ async fn count_open_jobs(store: &Store) -> Result<(), crate::store::StoreError> 
     let open = job_report::open_by_status(store.db()).await?;
     for status in ["queued", "processing", "retrying", "held", "failed"] {
         let jobs = open.iter().find(|(of, _)| of == status).map_or(0, |(_, n)| *n);
-        metrics::gauge!("efface_open_jobs", "status" => status)
-            .set(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
+        metrics::gauge!("efface_open_jobs", "status" => status).set(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
     }
     Ok(())
 }

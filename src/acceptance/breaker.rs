@@ -31,7 +31,8 @@ impl Breaker {
         if until == 0 {
             return true;
         }
-        until <= self.now() && self.until.compare_exchange(until, self.next(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        until <= self.now()
+            && self.until.compare_exchange(until, self.next(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn next(&self) -> i64 {

@@ -14,8 +14,7 @@ use crate::store::Store;
 /// The doors of a house, over its broker if it has one.
 pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
     let breaker = app.config.broker.breaker;
-    let acceptance =
-        Acceptance::new(broker.clone(), app.keys.clone(), app.intake.clone(), app.clock.clone(), breaker);
+    let acceptance = Acceptance::new(broker.clone(), app.keys.clone(), app.intake.clone(), app.clock.clone(), breaker);
     Doors {
         webhooks: WebhookDoor {
             secrets: app.secrets.clone(),

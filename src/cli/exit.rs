@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::app::AppError;
 use crate::config::ConfigErrors;
 
 /// The exit codes that scripts may rely on.
@@ -23,7 +24,11 @@ pub struct UsageError(pub String);
 impl Exit {
     /// The code for an error that ended a command.
     pub(super) fn of(error: &anyhow::Error) -> Self {
-        let is_usage = error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<ConfigErrors>());
+        let is_usage = error.chain().any(|cause| {
+            cause.is::<UsageError>()
+                || cause.is::<ConfigErrors>()
+                || cause.downcast_ref::<AppError>().is_some_and(AppError::is_configuration)
+        });
         if is_usage { Self::Usage } else { Self::Failed }
     }
 }

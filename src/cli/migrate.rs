@@ -1,9 +1,12 @@
 //! `efface migrate`: the tables and how they came to be.
 
 use clap::Subcommand;
+use migration::MigrationState;
+use serde_json::json;
 
 use super::confirm::require_yes;
-use super::{Context, Exit};
+use super::{Context, Exit, output};
+use crate::app::open_store;
 
 /// Create and change Efface's tables
 #[derive(Debug, clap::Args)]
@@ -29,10 +32,37 @@ pub enum Action {
     Status,
 }
 
-#[expect(clippy::unused_async, reason = "awaits once it is wired")]
-pub async fn run(_context: &Context, args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     if let Action::Down { steps, yes } = &args.action {
         require_yes(*yes, &format!("takes back {steps} migration(s) and loses the rows in their tables"))?;
     }
-    anyhow::bail!("not wired yet")
+    let config = context.config(Vec::new())?;
+    let reference = config.database.reference_schema;
+    let store = open_store(&config).await?;
+    let steps = match &args.action {
+        Action::Up => migration::up(store.db(), reference).await?.steps,
+        Action::Down { steps, .. } => migration::down(store.db(), reference, Some(*steps)).await?.steps,
+        Action::Status => return status(context, &migration::status(store.db(), reference).await?),
+    };
+    if context.json() {
+        output::json(&json!({ "steps": steps }))?;
+    } else if steps.is_empty() {
+        output::talk("nothing to do: the tables are as they should be");
+    } else {
+        for step in steps {
+            output::raw(&format!("{step}\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn status(context: &Context, steps: &[MigrationState]) -> anyhow::Result<Exit> {
+    let state = |step: &MigrationState| if step.applied { "applied" } else { "pending" };
+    if context.json() {
+        let steps: Vec<_> = steps.iter().map(|step| json!({ "name": step.name, "status": state(step) })).collect();
+        output::json(&steps)?;
+    } else {
+        output::table(["MIGRATION", "STATUS"], steps.iter().map(|step| [step.name.clone(), state(step).to_owned()]))?;
+    }
+    Ok(Exit::Done)
 }

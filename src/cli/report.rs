@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
-use super::{Context, Exit, instant};
+use super::{Context, Exit, UsageError, instant, output};
+use crate::app::open_store;
+use crate::clock::Clock;
+use crate::job::report::{self, ComplianceReport};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +39,35 @@ pub enum Format {
     Csv,
 }
 
-#[expect(clippy::unused_async, reason = "awaits once it is wired")]
-pub async fn run(_context: &Context, _args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("not wired yet")
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        return Err(UsageError("--from must lie before --to".to_owned()).into());
+    }
+    let config = context.config(Vec::new())?;
+    let store = open_store(&config).await?;
+    let report = report::read(&store, &Clock::system(), args.from, args.to).await?;
+    match args.format {
+        Format::Json => output::json(&report)?,
+        Format::Table if context.json() => output::json(&report)?,
+        Format::Csv => output::raw(&String::from_utf8(report.to_csv()?)?)?,
+        Format::Table => table(&report)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn table(report: &ComplianceReport) -> anyhow::Result<()> {
+    let rows = report.jobs.iter().map(|jobs| {
+        let outcome = jobs.outcome.map_or("-", |outcome| outcome.as_str()).to_owned();
+        [jobs.job_type.to_string(), jobs.status.to_string(), outcome, jobs.count.to_string()]
+    });
+    output::table(["TYPE", "STATUS", "OUTCOME", "JOBS"], rows)?;
+    output::raw("\n")?;
+    let figures = report
+        .figures()
+        .into_iter()
+        .map(|(figure, value)| [figure.to_owned(), if value.is_empty() { "-".to_owned() } else { value }]);
+    output::table(["FIGURE", "VALUE"], figures)?;
+    Ok(())
 }

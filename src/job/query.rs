@@ -2,8 +2,8 @@
 
 use entity::gdpr_job::Model;
 
-pub use crate::store::gdpr_job::query::Filter;
 use crate::store::gdpr_job::query;
+pub use crate::store::gdpr_job::query::Filter;
 use crate::store::{Store, StoreError};
 
 /// The job of that id.

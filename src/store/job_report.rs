@@ -90,11 +90,7 @@ pub async fn open(conn: &impl ConnectionTrait, now: DateTime<Utc>, soon: DateTim
     let values = vec![Value::from(now), Value::from(soon)];
     let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     let Some(row) = row else { return Ok(Open::default()) };
-    Ok(Open {
-        jobs: count(&row, "jobs")?,
-        due_soon: count(&row, "soon")?,
-        overdue: count(&row, "overdue")?,
-    })
+    Ok(Open { jobs: count(&row, "jobs")?, due_soon: count(&row, "soon")?, overdue: count(&row, "overdue")? })
 }
 
 /// Median and 95th percentile of the milliseconds from receipt to completion (nearest rank), and of how many jobs:

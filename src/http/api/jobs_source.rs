@@ -65,13 +65,7 @@ impl ApiState {
         self.apply(caller, id, Command::Release, "release").await
     }
 
-    async fn apply(
-        &self,
-        caller: &Caller,
-        id: &str,
-        command: Command,
-        name: &'static str,
-    ) -> Result<JobView, Problem> {
+    async fn apply(&self, caller: &Caller, id: &str, command: Command, name: &'static str) -> Result<JobView, Problem> {
         let actor = Actor::Operator(caller.name.to_string());
         let applied: Result<Model, CommandError> =
             command::apply(&self.store, &self.clock, &self.wake, actor, id, command).await;
