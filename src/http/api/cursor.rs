@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
 
 /// The last row of a page. Lists run from the newest to the oldest, and by id where two rows are equally old.
 ///
@@ -28,6 +29,12 @@ impl Cursor {
         let (millis, id) = rest.split_once(' ')?;
         let created_at = DateTime::from_timestamp_millis(millis.parse().ok()?)?;
         (version == "1" && super::query::is_id(id)).then(|| Self { created_at, id: id.to_owned() })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
     }
 }
 

@@ -75,7 +75,7 @@ impl House {
             readiness,
             metrics: Metrics::install(),
             tokens,
-            api: ApiState::default(),
+            api: ApiState,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -144,8 +144,11 @@ impl<'a> Request<'a> {
     }
 
     pub fn head(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{} {} HTTP/1.1\r\nHost: localhost\r\n{headers}", self.method, self.path)
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head
     }
 
     pub fn bytes(&self) -> Vec<u8> {
