@@ -90,7 +90,7 @@ impl Readiness {
         self
     }
 
-    /// Each part with what was found, at most [`KEPT_FOR`] ago. Whoever asks meanwhile waits for the same checks.
+    /// Each part with what was found, at most a second ago. Whoever asks meanwhile waits for the same checks.
     pub async fn findings(&self) -> Vec<(&'static str, Finding)> {
         let mut latest = self.latest.lock().await;
         let findings = match &*latest {

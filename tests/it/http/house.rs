@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -86,6 +86,13 @@ impl House {
 
     pub async fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+    }
+
+    /// A connection whose writes wait as soon as the server does not read.
+    pub async fn connect_with_buffer(&self, bytes: u32) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(bytes).unwrap();
+        Client { stream: socket.connect(self.address).await.unwrap(), read: Vec::new() }
     }
 
     /// One request on a connection of its own.

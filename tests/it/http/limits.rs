@@ -58,6 +58,18 @@ async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_peer_that_is_refused_while_it_sends_can_still_read_why() {
+    let house = House::open().await;
+    let body = padded(2 * MEBIBYTE);
+    let request = Request::webhook("/webhooks", Some("shop/redact"), &body).bytes();
+    // A small buffer, so that most of the body is still to be sent when the answer comes.
+    let mut client = house.connect_with_buffer(4096).await;
+    client.send(&request).await;
+    client.answer().await.unwrap().problem(413);
+    client.closed().await;
+}
+
+#[tokio::test]
 async fn a_body_that_comes_too_slowly_is_408() {
     let house = House::with(accepting(), short_limits()).await;
     let mut client = house.connect().await;

@@ -52,7 +52,8 @@ async fn a_shutdown_finishes_the_request_in_hand_and_takes_no_new_ones() {
 
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_idle_connections() {
-    let patient = ServerSettings { header_read_timeout: Duration::from_mins(5), ..ServerSettings::default() };
+    let ages = Duration::from_mins(5);
+    let patient = ServerSettings { header_read_timeout: ages, drain_limit: ages, ..ServerSettings::default() };
     let house = House::with(accepting(), patient).await;
     let mut kept = house.connect().await;
     kept.send(&webhook().bytes()).await;
