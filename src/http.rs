@@ -39,7 +39,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(webhook::router(doors.webhooks))
         .merge(health::router(doors.readiness))
         .merge(metrics::router(doors.metrics))
-        .nest("/api", api::router(doors.api, doors.tokens))
+        .merge(api::router(doors.api, doors.tokens))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
 
 /// The last row of a page. Lists run from the newest to the oldest, which is by id: ids sort by the time they were made.
 ///
@@ -23,6 +24,12 @@ impl Cursor {
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let (version, id) = plain.split_once(' ')?;
         (version == "1" && super::query::is_id(id)).then(|| Self { id: id.to_owned() })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
     }
 }
 

@@ -84,12 +84,7 @@ pub struct JobPage {
     /// The jobs.
     pub data: Vec<JobView>,
     /// Leads to the next page; none on the last one.
-    #[serde(serialize_with = "cursor_text")]
     pub next_cursor: Option<super::Cursor>,
-}
-
-fn cursor_text<S: serde::Serializer>(cursor: &Option<super::Cursor>, serializer: S) -> Result<S::Ok, S::Error> {
-    cursor.as_ref().map(super::Cursor::to_text).serialize(serializer)
 }
 
 fn exact<S: serde::Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
