@@ -29,8 +29,8 @@ impl Breaker {
         if until == 0 {
             return true;
         }
-        until <= self.now()
-            && self.until.compare_exchange(until, self.next(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        until <= self.at(now)
+            && self.until.compare_exchange(until, self.next(now), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     fn next(&self, now: Instant) -> i64 {
