@@ -5,7 +5,7 @@ use anyhow::{Context, ensure};
 use tokio::process::Command;
 
 use crate::process::Process;
-use crate::services::{self, Services};
+use crate::services;
 
 pub const SECRET: &str = "bench-secret-that-guards-nothing";
 

@@ -122,13 +122,13 @@ async fn measure(arguments: &Arguments, services: &Services) -> anyhow::Result<R
 async fn start(efface: &Efface, place: &Place<'_>, services: &Services) -> anyhow::Result<(Process, Duration)> {
     let started = Instant::now();
     let process = efface.serve("all", place, &services.log("footprint"))?;
-    http::ready(&place.listen, Duration::from_secs(60)).await?;
+    http::ready(&place.listen, Duration::from_mins(1)).await?;
     Ok((process, started.elapsed()))
 }
 
 async fn await_completed(database_url: &str, jobs: u64) -> anyhow::Result<()> {
     let client = database::connect(database_url).await?;
-    let limit = Duration::from_secs(60) + Duration::from_millis(10) * u32::try_from(jobs)?;
+    let limit = Duration::from_mins(1) + Duration::from_millis(10) * u32::try_from(jobs)?;
     let started = Instant::now();
     loop {
         let count = r#"select count(*) from "GDPRJob" where "status" = 'completed'"#;

@@ -89,7 +89,7 @@ async fn turn(
 ) -> anyhow::Result<Turn> {
     let host = http::free_address().await?.to_string();
     let process = start(arguments, services, contestant, &host).await?;
-    http::ready(&host, Duration::from_secs(60)).await?;
+    http::ready(&host, Duration::from_mins(1)).await?;
     let plan = |seconds: f64| -> anyhow::Result<Plan> {
         let mint = Mint::new(SECRET, Topic::CustomersRedact, Orders::Unknown)?;
         let length = Length::For(Duration::try_from_secs_f64(seconds)?);

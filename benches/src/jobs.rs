@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Rows lie in random order in the heap, and a job's orders far apart in the index: an old shop.
     #[arg(long)]
     spread: bool,
-    /// Finished rows that "GDPRJob" holds before Efface begins.
+    /// Finished rows that `"GDPRJob"` holds before Efface begins.
     #[arg(long, default_value_t = 0)]
     finished: u64,
     #[arg(long, default_value_t = 1)]
@@ -76,9 +76,10 @@ pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
 }
 
 async fn measure(arguments: &Arguments, dataset: &Dataset, services: &Services) -> anyhow::Result<Vec<Turn>> {
-    let efface = match arguments.only.contains(&Contestant::Efface) {
-        true => Some(Efface::prepare(&arguments.binary, &services.folder).await?),
-        false => None,
+    let efface = if arguments.only.contains(&Contestant::Efface) {
+        Some(Efface::prepare(&arguments.binary, &services.folder).await?)
+    } else {
+        None
     };
     dataset.build(&services.database_url, efface.as_ref()).await?;
     let mut turns = Vec::new();

@@ -1,6 +1,7 @@
 //! Measures Efface from outside, beside its peers, on one machine and in one run, so that ratios can be trusted where
 //! absolute figures cannot. See `benches/README.md` for what is measured, how, and what is not.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program: results to stdout, talk to stderr")]
+#![expect(clippy::cast_precision_loss, reason = "figures to read: 52 bits are plenty")]
 
 mod database;
 mod efface;

@@ -19,7 +19,8 @@ impl Process {
     pub fn start(command: &mut Command, log: &Path) -> anyhow::Result<Self> {
         let output = File::create(log)?;
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
-        let child = command.spawn().with_context(|| format!("{:?} does not start", command.as_std().get_program()))?;
+        let child =
+            command.spawn().with_context(|| format!("{} does not start", command.as_std().get_program().display()))?;
         let id = child.id().context("the process has ended already")?;
         Ok(Self { child, id })
     }

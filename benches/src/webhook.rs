@@ -47,14 +47,15 @@ pub const ORDERS_PER_JOB: u64 = 10;
 
 impl Arrangement {
     /// The shop of job `n` and its ten orders. Jobs of different shops follow one another.
-    pub fn job(&self, n: u64) -> (u64, [u64; ORDERS_PER_JOB as usize]) {
+    pub fn job(&self, n: u64) -> (u64, [u64; 10]) {
         let (shop, place) = (n % self.shops, n / self.shops);
         let first = FIRST_ORDER + shop * self.orders_per_shop + 1;
         let orders = std::array::from_fn(|index| {
             let index = index as u64;
-            match self.spread {
-                true => first + place + index * (self.orders_per_shop / ORDERS_PER_JOB),
-                false => first + place * ORDERS_PER_JOB + index,
+            if self.spread {
+                first + place + index * (self.orders_per_shop / ORDERS_PER_JOB)
+            } else {
+                first + place * ORDERS_PER_JOB + index
             }
         });
         (shop, orders)
@@ -186,7 +187,7 @@ fn id(kind: &str, seed: u64, n: u64) -> String {
     )
 }
 
-/// SplitMix64: numbers that follow one another come out unrelated.
+/// `SplitMix64`: numbers that follow one another come out unrelated.
 fn scatter(n: u64) -> u64 {
     let mut z = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

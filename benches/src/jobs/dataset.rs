@@ -63,7 +63,7 @@ impl Dataset {
         Ok(client.batch_execute("checkpoint").await?)
     }
 
-    /// Fills "GDPRJob" with finished rows: the contract's columns as a real job has them, and something of the right type in
+    /// Fills `"GDPRJob"` with finished rows: the contract's columns as a real job has them, and something of the right type in
     /// every other column that must not be null.
     async fn fill_finished(&self, client: &Client) -> anyhow::Result<()> {
         eprintln!("filling \"GDPRJob\" with {} finished rows", self.finished);

@@ -131,7 +131,7 @@ async fn peer(
 
 async fn post_webhooks(house: &House<'_>, efface: &Efface, place: &Place<'_>) -> anyhow::Result<()> {
     let door = efface.serve("http", place, &house.services.log("jobs-efface-intake"))?;
-    http::ready(&place.listen, Duration::from_secs(60)).await?;
+    http::ready(&place.listen, Duration::from_mins(1)).await?;
     let plan = Plan {
         host: place.listen.clone(),
         path: "/webhooks".to_owned(),
@@ -159,7 +159,7 @@ fn jobs_as_json(dataset: &Dataset) -> impl Iterator<Item = String> {
             let (shop, orders) = arrangement.job(n);
             json!({ "id": n, "shopId": format!("shop-{shop}"), "orders": orders.map(|order| order.to_string()) })
         });
-        serde_json::Value::from_iter(jobs).to_string()
+        jobs.collect::<serde_json::Value>().to_string()
     })
 }
 
@@ -175,7 +175,7 @@ async fn await_count(
     (wanted, jobs): (u64, u64),
 ) -> anyhow::Result<()> {
     let count = client.prepare(count).await?;
-    let limit = Duration::from_secs(60) + Duration::from_millis(10) * u32::try_from(jobs)?;
+    let limit = Duration::from_mins(1) + Duration::from_millis(10) * u32::try_from(jobs)?;
     let started = Instant::now();
     loop {
         let reached: i64 = client.query_one(&count, parameters).await?.get(0);
