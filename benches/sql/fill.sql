@@ -10,7 +10,7 @@ from generate_series(0, {shops} - 1) s;
 create temporary table orders as
 select 'shop-' || ((o - 1) / {per_shop}) as shop, ({first} + o)::text as id, o,
        timestamp '2026-01-01' + make_interval(secs => (o * 7919) % 25000000) as at
-from generate_series(1, {rows}) o
+from generate_series(1, {rows}::bigint) o
 order by {arrangement};
 
 insert into "ConversionLog" ("id", "shopId", "orderId", "orderNumber", "orderValue", "currency", "eventId", "platform", "eventType", "status", "attempts", "platformResponse", "createdAt", "sentAt")

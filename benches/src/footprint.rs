@@ -36,7 +36,7 @@ pub struct Arguments {
     idle: f64,
     #[command(flatten)]
     binary: efface::Binary,
-    /// Keeps logs and server data.
+    /// Keeps the logs.
     #[arg(long)]
     keep: bool,
 }

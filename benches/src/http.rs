@@ -21,7 +21,9 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(host: &str) -> anyhow::Result<Self> {
-        let stream = timeout(TIMEOUT, TcpStream::connect(host)).await??;
+        let connect = timeout(TIMEOUT, TcpStream::connect(host)).await;
+        let stream = connect.map_err(anyhow::Error::from).and_then(|stream| Ok(stream?));
+        let stream = stream.with_context(|| format!("cannot connect to {host}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);

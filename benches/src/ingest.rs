@@ -30,7 +30,7 @@ pub struct Arguments {
     rounds: u32,
     #[command(flatten)]
     binary: efface::Binary,
-    /// Keeps logs and server data.
+    /// Keeps the logs.
     #[arg(long)]
     keep: bool,
 }
@@ -149,7 +149,7 @@ fn summary(arguments: &Arguments, turns: &[Turn]) -> Report {
         median(own.map(value))
     };
     let rate = |turn: &Turn| turn.load.accepted_per_second;
-    let header = ["HTTP → quorum queue", "connections", "per s", "ratio", "p50 ms", "p99 ms", "CPU µs", "peak MiB"];
+    let header = ["HTTP → quorum queue", "connections", "per s", "Efface ×", "p50 ms", "p99 ms", "CPU µs", "peak MiB"];
     let mut table = report::table(header);
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for &connections in &arguments.connections {
@@ -160,13 +160,15 @@ fn summary(arguments: &Arguments, turns: &[Turn]) -> Report {
                 "contestant": contestant,
                 "connections": connections,
                 "perSecond": per_second,
-                "effaceIsTimes": efface / per_second,
+                "effaceIsTimes": (efface > 0.0).then(|| efface / per_second),
                 "p50Ms": of(contestant, connections, |turn| turn.load.latency_ms.p50),
                 "p99Ms": of(contestant, connections, |turn| turn.load.latency_ms.p99),
                 "cpuMicrosPerWebhook": of(contestant, connections, |turn| turn.cpu_micros_per_webhook),
                 "residentPeakMib": of(contestant, connections, |turn| turn.resident_peak_mib),
             });
-            let figure = |key: &str, digits| format!("{:.digits$}", row[key].as_f64().unwrap_or_default());
+            let figure = |key: &str, digits| {
+                row[key].as_f64().map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+            };
             let mut cells = vec![format!("{contestant:?}").to_lowercase(), connections.to_string()];
             cells.extend(
                 [("perSecond", 0), ("effaceIsTimes", 2), ("p50Ms", 2), ("p99Ms", 2)].map(|(k, d)| figure(k, d)),

@@ -47,7 +47,7 @@ pub struct Arguments {
     intake_connections: u32,
     #[command(flatten)]
     binary: efface::Binary,
-    /// Keeps logs and server data.
+    /// Keeps the logs.
     #[arg(long)]
     keep: bool,
 }

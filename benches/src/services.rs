@@ -51,12 +51,19 @@ impl Services {
         Ok(services)
     }
 
-    /// Stops what was started and removes the folder; logs stay when `keep` says so.
+    /// Stops what was started and removes the folder; `keep` spares it, but for the servers' data, which can be gigabytes.
     pub async fn stop(self, keep: bool) -> anyhow::Result<()> {
         if self.own {
             script().arg("stop").arg(&self.folder).status().await?;
+            for data in ["postgres", "rabbitmq"].map(|name| self.folder.join(name)) {
+                if data.is_dir() {
+                    std::fs::remove_dir_all(data)?;
+                }
+            }
         }
-        if !keep {
+        if keep {
+            eprintln!("logs are in {}", self.folder.display());
+        } else {
             std::fs::remove_dir_all(&self.folder)?;
         }
         Ok(())

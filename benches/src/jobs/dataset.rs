@@ -112,6 +112,9 @@ fn finished_value(column: &str) -> Option<&'static str> {
         "shopDomain" => "'shop-' || g % 1000 || '.myshopify.com'",
         "jobType" => "'customer_redact'",
         "status" => "'completed'",
+        "topic" => "'customers/redact'",
+        "provider" => "'shopify'",
+        "source" => "'http'",
         "outcome" => "'erased'",
         "payload" => r#"'{"customer_id":' || g || ',"orders_to_redact":[1,2,3]}'"#,
         "result" => {
@@ -120,7 +123,7 @@ fn finished_value(column: &str) -> Option<&'static str> {
         "attempts" => "1",
         "webhookId" => "'bench-webhook-' || g",
         "eventId" => "'bench-event-' || g",
-        "createdAt" | "scheduledAt" | "processedAt" | "completedAt" => {
+        "createdAt" | "scheduledAt" | "processedAt" | "completedAt" | "updatedAt" => {
             "now() - make_interval(secs => g % 2000000 + 3600)"
         }
         "dueAt" => "now() + interval '20 days'",

@@ -11,7 +11,7 @@ pub fn report(arguments: &Arguments, turns: &[Turn], settings: &Value) -> Report
         median(turns.iter().filter(|turn| turn.contestant == contestant).map(value))
     };
     let efface = of(Contestant::Efface, |turn| turn.jobs_per_second);
-    let header = ["jobs", "per s", "ratio", "own CPU ms", "PostgreSQL CPU ms", "WAL KiB", "peak MiB"];
+    let header = ["jobs", "per s", "Efface ×", "own CPU ms", "PostgreSQL CPU ms", "WAL KiB", "peak MiB"];
     let mut table = report::table(header);
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for &contestant in &arguments.only {
@@ -19,13 +19,15 @@ pub fn report(arguments: &Arguments, turns: &[Turn], settings: &Value) -> Report
         let row = json!({
             "contestant": contestant,
             "perSecond": per_second,
-            "effaceIsTimes": efface / per_second,
+            "effaceIsTimes": (efface > 0.0).then(|| efface / per_second),
             "cpuMsPerJob": of(contestant, |turn| turn.cpu_ms_per_job),
             "databaseCpuMsPerJob": of(contestant, |turn| turn.database_cpu_ms_per_job.unwrap_or_default()),
             "databaseWalKibPerJob": of(contestant, |turn| turn.database_wal_kib_per_job),
             "residentPeakMib": of(contestant, |turn| turn.resident_peak_mib),
         });
-        let figure = |(key, digits): (&str, usize)| format!("{:.digits$}", row[key].as_f64().unwrap_or_default());
+        let figure = |(key, digits): (&str, usize)| {
+            row[key].as_f64().map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
+        };
         let mut cells = vec![format!("{contestant:?}").to_lowercase()];
         cells.extend([("perSecond", 0), ("effaceIsTimes", 2), ("cpuMsPerJob", 3)].map(figure));
         cells.extend([("databaseCpuMsPerJob", 3), ("databaseWalKibPerJob", 1), ("residentPeakMib", 0)].map(figure));
