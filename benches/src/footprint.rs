@@ -121,8 +121,8 @@ async fn measure(arguments: &Arguments, services: &Services) -> anyhow::Result<R
 
 async fn start(efface: &Efface, place: &Place<'_>, services: &Services) -> anyhow::Result<(Process, Duration)> {
     let started = Instant::now();
-    let process = efface.serve("all", place, &services.log("footprint"))?;
-    http::ready(&place.listen, Duration::from_mins(1)).await?;
+    let mut process = efface.serve("all", place, &services.log("footprint"))?;
+    http::ready(&place.listen, &mut process, Duration::from_mins(1)).await?;
     Ok((process, started.elapsed()))
 }
 

@@ -11,6 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::process::Process;
+
 /// What Shopify grants a receiver before it counts the delivery as failed.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,15 +46,19 @@ impl Connection {
     }
 }
 
-/// Waits until `GET /ready` answers 200, and tells how long that took.
-pub async fn ready(host: &str, limit: Duration) -> anyhow::Result<Duration> {
+/// Waits until `GET /ready` answers 200.
+///
+/// # Errors
+/// The process has ended, or the limit has passed.
+pub async fn ready(host: &str, process: &mut Process, limit: Duration) -> anyhow::Result<()> {
     let started = Instant::now();
     loop {
+        ensure!(!process.has_ended()?, "the server ended before it was ready; its log is kept");
         ensure!(started.elapsed() < limit, "http://{host}/ready did not answer 200 within {} s", limit.as_secs());
         if let Ok(mut connection) = Connection::open(host).await {
             let request = Request::get("/ready").header("host", host).body(Full::default())?;
             if connection.send(request).await.is_ok_and(|status| status == StatusCode::OK) {
-                return Ok(started.elapsed());
+                return Ok(());
             }
         }
         sleep(Duration::from_millis(5)).await;

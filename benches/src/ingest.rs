@@ -15,6 +15,8 @@ use crate::services::{Need, Services};
 use crate::webhook::{Mint, Orders, Topic};
 use crate::{database, efface, http, machine, peers, queue};
 
+const DATABASE: &str = "efface_bench_ingest";
+
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Contestants.
@@ -88,8 +90,8 @@ async fn turn(
     connections: u32,
 ) -> anyhow::Result<Turn> {
     let host = http::free_address().await?.to_string();
-    let process = start(arguments, services, contestant, &host).await?;
-    http::ready(&host, Duration::from_mins(1)).await?;
+    let mut process = start(arguments, services, contestant, &host).await?;
+    http::ready(&host, &mut process, Duration::from_mins(1)).await?;
     let plan = |seconds: f64| -> anyhow::Result<Plan> {
         let mint = Mint::new(SECRET, Topic::CustomersRedact, Orders::Unknown)?;
         let length = Length::For(Duration::try_from_secs_f64(seconds)?);
@@ -102,6 +104,9 @@ async fn turn(
     ensure!(load.unexpected.is_empty() && load.accepted > 0, "{contestant:?} answered {:?}", load.unexpected);
     let resident_peak_mib = process.resident_peak()?;
     process.stop().await?;
+    if contestant == Contestant::Efface {
+        database::drop(&services.database_url, DATABASE).await?;
+    }
     let accepted_in_all = warm_up.accepted + load.accepted;
     let queued = queue::count_and_delete(&services.amqp_url, queue_of(contestant)).await?;
     ensure!(u64::from(queued) >= accepted_in_all, "{contestant:?} accepted {accepted_in_all}, but queued {queued}");
@@ -127,7 +132,7 @@ async fn start(
     let mut command = match contestant {
         Contestant::Efface => {
             let efface = Efface::prepare(&arguments.binary, &services.folder).await?;
-            let database_url = database::create(&services.database_url, "efface_bench_ingest", None).await?;
+            let database_url = database::create(&services.database_url, DATABASE, None).await?;
             let place = Place { listen: host.to_owned(), database_url: &database_url, amqp_url: &services.amqp_url };
             return efface.serve("http", &place, &log);
         }

@@ -130,8 +130,8 @@ async fn peer(
 }
 
 async fn post_webhooks(house: &House<'_>, efface: &Efface, place: &Place<'_>) -> anyhow::Result<()> {
-    let door = efface.serve("http", place, &house.services.log("jobs-efface-intake"))?;
-    http::ready(&place.listen, Duration::from_mins(1)).await?;
+    let mut door = efface.serve("http", place, &house.services.log("jobs-efface-intake"))?;
+    http::ready(&place.listen, &mut door, Duration::from_mins(1)).await?;
     let plan = Plan {
         host: place.listen.clone(),
         path: "/webhooks".to_owned(),
