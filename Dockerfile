@@ -12,7 +12,7 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path '*/src/lib.rs' 
         ! -path '*/src/bin/*.rs' ! -path './tests/it/main.rs' -delete \
     && find . -type d -empty -delete \
     && find . -name lib.rs -exec sh -c ': > "$1"' _ {} \; \
-    && find . -name '*.rs' ! -name lib.rs -exec sh -c 'echo "fn main() {}" > "$1"' _ {} \;
+    && find . -name '*.rs' ! -name lib.rs -exec sh -c 'echo "fn main() { }" > "$1"' _ {} \;
 
 FROM rust AS build
 ENV CARGO_INCREMENTAL=0
