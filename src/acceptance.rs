@@ -9,7 +9,7 @@ mod desk;
 pub mod receiver;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
 use crate::clock::Clock;
@@ -53,7 +53,7 @@ impl Acceptance {
         breaker_open: Duration,
     ) -> Self {
         let carrier = Carrier::new(keys);
-        let broker = broker.map(|broker| (broker, carrier, Arc::new(Breaker::new(breaker_open))));
+        let broker = broker.map(|broker| (broker, carrier, Arc::new(Breaker::new(breaker_open, Instant::now()))));
         Self { broker, desk: Desk::open(intake), clock }
     }
 
@@ -64,7 +64,7 @@ impl Acceptance {
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, NotDurable> {
         let arrival = Arrival { delivery, source: Source::Http, received_at: self.clock.now() };
         if let Some((broker, carrier, breaker)) = &self.broker
-            && breaker.lets_through()
+            && breaker.lets_through(Instant::now())
         {
             match carrier.pack(&arrival).await {
                 Ok(message) => match broker.publish(message).await {
@@ -73,7 +73,7 @@ impl Acceptance {
                         return Ok(Accepted { job_id: None, duplicate: false });
                     }
                     Err(error) => {
-                        if breaker.open() {
+                        if breaker.open(Instant::now()) {
                             tracing::warn!(error = %error, "the broker does not take webhooks; the database does for now");
                         }
                     }

@@ -1,1 +1,299 @@
-//! Builds pools, keys, rooms and tasks from the configuration.
+//! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
+
+mod doors;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::acceptance::carrier::Carrier;
+use crate::acceptance::receiver::Receiver;
+use crate::broker::{Broker, BrokerSettings};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::erasure::data_map::{DataMap, Problems};
+use crate::export::Exporter;
+use crate::http;
+use crate::intake::Intake;
+use crate::job::run::{Worker, WorkerSettings};
+use crate::job::settle::Settler;
+use crate::job::wake::Wake;
+use crate::retry::RetryPolicy;
+use crate::scheduler::{self, SchedulerSettings};
+use crate::seal::{ContentKeys, Keyring, KeyringError};
+use crate::shutdown::Shutdown;
+use crate::store::{PoolLimits, Store, StoreError, target};
+use crate::webhook::Secrets;
+
+/// How long tasks may take to come to an end once a shutdown has begun.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Why the house cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("the database at {0} cannot be used: {1}")]
+    Database(String, #[source] StoreError),
+    #[error("the tables could not be brought up to date: {0}")]
+    Migration(#[from] migration::MigrationError),
+    #[error("{0} migration(s) are pending; run `efface migrate up`, or set database.auto_migrate = true")]
+    Pending(usize),
+    #[error("the keys at {0} cannot be used: {1}")]
+    Keys(PathBuf, #[source] KeyringError),
+    #[error("keys.file is not set; make one with `efface keys generate --output FILE`, or use a SQLite file")]
+    NoKeysFile,
+    #[error("webhooks.secrets is empty: without the app's secret no webhook can be verified")]
+    NoSecret,
+    #[error("data_map.file {0} cannot be read: {1}")]
+    DataMapFile(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    DataMap(#[from] Problems),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(std::net::SocketAddr, #[source] std::io::Error),
+}
+
+impl AppError {
+    /// Whether the configuration is at fault, as opposed to something that does not answer.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self, Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..))
+    }
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    pub http: bool,
+    pub worker: bool,
+    pub scheduler: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub const ALL: Self = Self { http: true, worker: true, scheduler: true };
+}
+
+/// Opens Efface's own database.
+///
+/// # Errors
+/// [`AppError::Database`].
+pub async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let limits = PoolLimits {
+        connections_max: config.database.connections_max,
+        idle_in_transaction_timeout: config.jobs.lease,
+        ..PoolLimits::default()
+    };
+    let url = &config.database.url;
+    Store::connect(url.expose(), limits).await.map_err(|error| AppError::Database(url.masked(), error))
+}
+
+/// Brings the tables up to date, or makes sure that they are.
+///
+/// # Errors
+/// [`AppError::Migration`], or [`AppError::Pending`] when it may not change them.
+pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppError> {
+    let reference = config.database.reference_schema;
+    if config.database.auto_migrate {
+        let applied = migration::up(store.db(), reference).await?;
+        if !applied.steps.is_empty() {
+            tracing::info!(steps = ?applied.steps, "applied migrations");
+        }
+        return Ok(());
+    }
+    let pending = migration::status(store.db(), reference).await?.iter().filter(|step| !step.applied).count();
+    if pending == 0 { Ok(()) } else { Err(AppError::Pending(pending)) }
+}
+
+/// Reads the data map and holds it against the live schema.
+///
+/// # Errors
+/// All problems of the map at once.
+pub async fn load_data_map(config: &Config, store: &Store) -> Result<DataMap, AppError> {
+    let map = match &config.data_map.file {
+        None => DataMap::reference(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| AppError::DataMapFile(file.clone(), e))?;
+            DataMap::parse(&text)?
+        }
+    };
+    let catalog =
+        target::catalog(store.db()).await.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
+    map.check(&catalog)?;
+    Ok(map)
+}
+
+/// Reads the keys; in embedded mode they are made when there are none.
+///
+/// # Errors
+/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
+pub fn load_keys(config: &Config) -> Result<Keyring, AppError> {
+    let path = config.keys_file().ok_or(AppError::NoKeysFile)?;
+    let made_when_missing = config.keys.file.is_none();
+    if made_when_missing && !path.exists() {
+        make_keys(&path)?;
+    }
+    Keyring::load(&path).map_err(|error| AppError::Keys(path, error))
+}
+
+fn make_keys(path: &Path) -> Result<(), AppError> {
+    match Keyring::generate().write_new(path) {
+        Ok(()) => {
+            tracing::info!(file = %path.display(), "made new keys; back this file up, and keep it apart from the database");
+            Ok(())
+        }
+        // Another process of the same start was faster: its keys are ours.
+        Err(KeyringError::Exists { .. }) => Ok(()),
+        Err(error) => Err(AppError::Keys(path.to_owned(), error)),
+    }
+}
+
+/// The house with all its rooms, not yet open.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Clock,
+    store: Store,
+    keys: ContentKeys,
+    intake: Intake,
+    secrets: Secrets,
+    map: Arc<DataMap>,
+    wake: Wake,
+    shutdown: Shutdown,
+}
+
+impl App {
+    /// Builds every room: connects, migrates, loads keys and data map. Nothing runs yet.
+    ///
+    /// # Errors
+    /// See [`AppError`]: the house opens only when everything that its work needs is there.
+    pub async fn build(config: Config, clock: Clock, shutdown: Shutdown) -> Result<Self, AppError> {
+        let secrets = Secrets::new(config.webhooks.secrets.iter().map(|secret| secret.expose().to_owned()).collect());
+        if secrets.is_empty() {
+            return Err(AppError::NoSecret);
+        }
+        let keyring = Arc::new(load_keys(&config)?);
+        let store = open_store(&config).await?;
+        prepare_tables(&config, &store).await?;
+        let map = Arc::new(load_data_map(&config, &store).await?);
+        let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+        let wake = Wake::default();
+        let due_days = config.jobs.due_days;
+        let intake = Intake::new(store.clone(), keyring, keys.clone(), clock.clone(), due_days, wake.clone());
+        Ok(Self { config, clock, store, keys, intake, secrets, map, wake, shutdown })
+    }
+
+    /// The database, for whoever wants to look on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Listens where the configuration says.
+    ///
+    /// # Errors
+    /// [`AppError::Listen`].
+    pub async fn listen(&self) -> Result<TcpListener, AppError> {
+        let address = self.config.http.listen;
+        TcpListener::bind(address).await.map_err(|error| AppError::Listen(address, error))
+    }
+
+    /// Works in the given roles until shutdown, then brings everything to an end: the door first, then the links to the
+    /// broker, claims given back.
+    pub async fn serve(self, roles: Roles, listener: Option<TcpListener>) {
+        let links = Shutdown::new();
+        let broker = (!self.config.broker.url.is_empty() && (roles.http || roles.worker))
+            .then(|| Broker::start(self.broker_settings(), links.clone()));
+        let mut doors = JoinSet::new();
+        let mut rest = JoinSet::new();
+        if let (true, Some(listener)) = (roles.http, listener) {
+            let router = http::router(doors::doors(&self, broker.clone()));
+            let settings = doors::server_settings(&self.config);
+            doors.spawn(http::serve(listener, router, settings, self.shutdown.clone()));
+            rest.spawn(http::Metrics::install().keep_folded(self.shutdown.clone()));
+        }
+        if roles.worker {
+            if let Some(broker) = &broker {
+                let receiver = self.receiver();
+                let consumer = broker.consume(move |batch| {
+                    let receiver = receiver.clone();
+                    async move { receiver.receive(batch).await }
+                });
+                rest.spawn(async move {
+                    let _ = consumer.await;
+                });
+            }
+            let worker = self.worker();
+            rest.spawn(async move { worker.run().await });
+            rest.spawn(self.wake.clone().hear_others(self.store.clone(), self.shutdown.clone()));
+        }
+        if roles.scheduler {
+            let settings = SchedulerSettings {
+                rescue_every: (self.config.jobs.lease / 4).clamp(Duration::from_millis(100), Duration::from_secs(15)),
+                count_every: Duration::from_secs(15),
+            };
+            rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
+        }
+        rest.spawn(self.wake.clone().announce(self.store.clone(), self.shutdown.clone()));
+        self.shutdown.cancelled().await;
+        tracing::info!("stopping: finishing what is in hand");
+        let end = async {
+            while doors.join_next().await.is_some() {}
+            links.cancel();
+            while rest.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(GRACE, end).await.is_err() {
+            tracing::warn!("some work did not end in time; leases will run out and be rescued");
+        }
+        self.store.close().await;
+    }
+
+    fn broker_settings(&self) -> BrokerSettings {
+        let broker = &self.config.broker;
+        BrokerSettings {
+            prefetch: broker.prefetch,
+            batch_max: broker.batch_max,
+            publish_timeout: broker.publish_timeout,
+            publish_channels: broker.publish_channels,
+            ..BrokerSettings::new(broker.url.expose())
+        }
+    }
+
+    fn receiver(&self) -> Receiver {
+        let carrier = Carrier::new(self.keys.clone());
+        Receiver::new(carrier, self.intake.clone(), self.secrets.clone(), self.clock.clone())
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        let jobs = &self.config.jobs;
+        RetryPolicy { initial: jobs.retry_initial, max: jobs.retry_max, attempts_max: jobs.attempts_max }
+    }
+
+    fn settler(&self) -> Settler {
+        Settler { store: self.store.clone(), clock: self.clock.clone(), retry: self.retry() }
+    }
+
+    /// A worker of this house; tests drive it by hand.
+    pub fn worker(&self) -> Worker {
+        let jobs = &self.config.jobs;
+        let settings = WorkerSettings {
+            workers: jobs.workers,
+            batch_jobs_max: jobs.batch_jobs_max,
+            batch_rows_max: jobs.batch_rows_max,
+            lease: jobs.lease,
+            poll: jobs.poll,
+            retry: self.retry(),
+        };
+        let exporter =
+            Exporter::new(self.store.clone(), Arc::clone(&self.map), self.keys.clone(), self.config.export.keep_days);
+        Worker::new(
+            self.store.clone(),
+            Arc::clone(&self.map),
+            self.clock.clone(),
+            exporter,
+            settings,
+            format!("{}-{}", std::process::id(), &crate::store::id::row()[..8]),
+            self.wake.clone(),
+            self.shutdown.clone(),
+        )
+    }
+}

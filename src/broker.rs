@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::shutdown::Shutdown;
 
-pub use link::{LinkError, check_url};
+pub use link::{LinkError, check_url, probe};
 pub use message::{CONTENT_TYPE_RAW, CONTENT_TYPE_SEALED, Disposition, Incoming, Outgoing, REASON_HEADER};
 pub use publisher::PublishError;
 pub use topology::Topology;

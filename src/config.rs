@@ -5,7 +5,7 @@
 //! *below* the file: one that a developer's shell happens to carry must not point an erasure at another database than
 //! the file names.
 //!
-//! [`layers`] gathers what each layer says, key by key; [`reader`] turns text and TOML into types and collects every
+//! `layers` gathers what each layer says, key by key; `reader` turns text and TOML into types and collects every
 //! problem; one file per section names its keys and their ranges.
 
 mod auth;
@@ -108,7 +108,9 @@ impl std::fmt::Debug for Override {
 
 /// The variables of this process that are readable text.
 pub fn process_environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 impl Config {

@@ -10,7 +10,7 @@ mod webhook;
 
 use axum::Router;
 
-pub use api::{ApiState, view};
+pub use api::{ApiState, Cursor, view};
 pub use auth::{Caller, Permission, Role, Tokens};
 pub use error::Problem;
 pub use health::{Finding, Readiness};
@@ -39,7 +39,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(webhook::router(doors.webhooks))
         .merge(health::router(doors.readiness))
         .merge(metrics::router(doors.metrics))
-        .nest("/api", api::router(doors.api, doors.tokens))
+        .merge(api::router(doors.api, doors.tokens))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
 }

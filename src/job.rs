@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod machine;
+pub mod query;
 pub mod report;
 pub mod rescue;
 pub mod run;

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     const POLICY: RetryPolicy =
-        RetryPolicy { initial: Duration::from_secs(5), max: Duration::from_secs(60), attempts_max: 8 };
+        RetryPolicy { initial: Duration::from_secs(5), max: Duration::from_mins(1), attempts_max: 8 };
 
     #[test]
     fn pauses_double_up_to_the_cap_and_end_with_the_last_attempt() {

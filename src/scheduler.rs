@@ -1,1 +1,51 @@
 //! Timers only: which room to call, how often, with which limit.
+
+use std::time::Duration;
+
+use crate::job::rescue::rescue;
+use crate::job::settle::Settler;
+use crate::job::wake::Wake;
+use crate::shutdown::Shutdown;
+use crate::store::{Store, job_report};
+
+/// How often the timers ring.
+#[derive(Clone, Copy, Debug)]
+pub struct SchedulerSettings {
+    /// Looking for leases that have run out.
+    pub rescue_every: Duration,
+    /// Counting the open jobs for the metrics.
+    pub count_every: Duration,
+}
+
+/// Runs the timers until shutdown. Several processes may: what they call is safe to be called by many at once.
+pub async fn run(settler: Settler, wake: Wake, settings: SchedulerSettings, shutdown: Shutdown) {
+    let mut rescues = tokio::time::interval(settings.rescue_every);
+    let mut counts = tokio::time::interval(settings.count_every);
+    for timer in [&mut rescues, &mut counts] {
+        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = rescues.tick() => {
+                if let Err(error) = rescue(&settler, &wake).await {
+                    tracing::warn!(error = %error, "expired leases could not be looked for");
+                }
+            }
+            _ = counts.tick() => {
+                if let Err(error) = count_open_jobs(&settler.store).await {
+                    tracing::warn!(error = %error, "open jobs could not be counted");
+                }
+            }
+        }
+    }
+}
+
+async fn count_open_jobs(store: &Store) -> Result<(), crate::store::StoreError> {
+    let open = job_report::open_by_status(store.db()).await?;
+    for status in ["queued", "processing", "retrying", "held", "failed"] {
+        let jobs = open.iter().find(|(of, _)| of == status).map_or(0, |(_, n)| *n);
+        metrics::gauge!("efface_open_jobs", "status" => status).set(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
+    }
+    Ok(())
+}

@@ -1,9 +1,7 @@
 //! Keeps webhooks away from a broker that has just failed, so that each of them does not wait for it in vain.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Open after a failure; once its time is over, one webhook at a time tries again.
 #[derive(Debug)]
@@ -16,31 +14,32 @@ pub struct Breaker {
 
 impl Breaker {
     /// Closed; each failure opens it for `open_for`.
-    pub fn new(open_for: Duration) -> Self {
-        Self { open_for, born: Instant::now(), until: AtomicI64::new(0) }
+    pub fn new(open_for: Duration, born: Instant) -> Self {
+        Self { open_for, born, until: AtomicI64::new(0) }
     }
 
-    fn now(&self) -> i64 {
-        i64::try_from(self.born.elapsed().as_millis()).unwrap_or(i64::MAX)
+    fn at(&self, now: Instant) -> i64 {
+        i64::try_from(now.duration_since(self.born).as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Whether this webhook may try the broker. Once the time is over, the one that asks first tries for all: the
     /// others wait for its verdict elsewhere.
-    pub fn lets_through(&self) -> bool {
+    pub fn lets_through(&self, now: Instant) -> bool {
         let until = self.until.load(Ordering::Acquire);
         if until == 0 {
             return true;
         }
-        until <= self.now() && self.until.compare_exchange(until, self.next(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        until <= self.now()
+            && self.until.compare_exchange(until, self.next(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    fn next(&self) -> i64 {
-        self.now().saturating_add(i64::try_from(self.open_for.as_millis()).unwrap_or(i64::MAX)).max(1)
+    fn next(&self, now: Instant) -> i64 {
+        self.at(now).saturating_add(i64::try_from(self.open_for.as_millis()).unwrap_or(i64::MAX)).max(1)
     }
 
     /// Notes a failure. True when it was closed before.
-    pub fn open(&self) -> bool {
-        self.until.swap(self.next(), Ordering::AcqRel) == 0
+    pub fn open(&self, now: Instant) -> bool {
+        self.until.swap(self.next(now), Ordering::AcqRel) == 0
     }
 
     /// Notes a success.
@@ -56,17 +55,18 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn after_a_failure_nothing_passes_until_one_tries_for_all() {
-        let breaker = Breaker::new(Duration::from_secs(10));
-        assert!(breaker.lets_through() && breaker.lets_through());
-        assert!(breaker.open(), "it was closed");
-        assert!(!breaker.open(), "it was open already");
-        assert!(!breaker.lets_through());
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert!(breaker.lets_through(), "one tries");
-        assert!(!breaker.lets_through(), "the others do not");
+    #[test]
+    fn after_a_failure_nothing_passes_until_one_tries_for_all() {
+        let (start, open_for) = (Instant::now(), Duration::from_secs(10));
+        let breaker = Breaker::new(open_for, start);
+        assert!(breaker.lets_through(start) && breaker.lets_through(start));
+        assert!(breaker.open(start), "it was closed");
+        assert!(!breaker.open(start), "it was open already");
+        assert!(!breaker.lets_through(start + open_for / 2));
+        let later = start + open_for + Duration::from_secs(1);
+        assert!(breaker.lets_through(later), "one tries");
+        assert!(!breaker.lets_through(later), "the others do not");
         breaker.close();
-        assert!(breaker.lets_through() && breaker.lets_through());
+        assert!(breaker.lets_through(later) && breaker.lets_through(later));
     }
 }

@@ -85,8 +85,7 @@ impl Receiver {
             // The routing key names the topic as well, with dots for slashes.
             headers.topic = Some(message.routing_key.replace('.', "/")).filter(|topic| !topic.is_empty());
         }
-        let webhook =
-            UnverifiedWebhook { provider, headers, path_topic: None, body: Pii::new(message.body.clone()) };
+        let webhook = UnverifiedWebhook { provider, headers, path_topic: None, body: Pii::new(message.body.clone()) };
         let delivery = webhook.verify(&self.secrets).map_err(|error| error.code())?;
         let delivery = delivery.read().map_err(|error| error.code())?;
         Ok(Arrival { delivery, source: Source::Amqp, received_at: self.clock.now() })

@@ -39,6 +39,16 @@ pub fn check_url(url: &str) -> Result<(), LinkError> {
     parse(url).map(drop)
 }
 
+/// Opens a connection to the broker and closes it again: whether it answers, and lets us in. Changes nothing there.
+///
+/// # Errors
+/// When it does not.
+pub async fn probe(url: &str) -> Result<(), LinkError> {
+    let connection = within_limit(connect(url, "efface check")).await?;
+    close(&connection).await;
+    Ok(())
+}
+
 fn parse(url: &str) -> Result<AMQPUri, LinkError> {
     let mut uri: AMQPUri = url.parse().map_err(|_| LinkError::Url)?;
     if uri.vhost.is_empty() {

@@ -60,9 +60,8 @@ impl Auth {
         let mut names = BTreeSet::new();
         let mut seen = BTreeSet::new();
         for prefix in reader.tables("auth.tokens") {
-            let name = reader.text_as(&format!("{prefix}name"), "a name", |text| {
-                (!text.is_empty()).then(|| text.to_owned())
-            });
+            let name =
+                reader.text_as(&format!("{prefix}name"), "a name", |text| (!text.is_empty()).then(|| text.to_owned()));
             let role = reader.text_as(&format!("{prefix}role"), "one of admin, operator, viewer, auditor", |text| {
                 Role::ALL.into_iter().find(|role| role.as_str() == text)
             });
@@ -77,7 +76,8 @@ impl Auth {
                 tokens.push(Token { name, role, token });
             }
         }
-        let shown = tokens.iter().map(|token| json!({ "name": token.name, "role": token.role, "token": MASK })).collect();
+        let shown =
+            tokens.iter().map(|token| json!({ "name": token.name, "role": token.role, "token": MASK })).collect();
         reader.note_tables("auth.tokens", shown);
         Self { tokens }
     }

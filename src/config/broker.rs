@@ -30,7 +30,10 @@ impl Broker {
             breaker: reader.seconds("broker.breaker_seconds", 1..=3600),
         };
         if broker.prefetch > 0 && broker.batch_max > usize::from(broker.prefetch) {
-            reader.complain("broker.prefetch", format!("must not be below broker.batch_max, which is {}", broker.batch_max));
+            reader.complain(
+                "broker.prefetch",
+                format!("must not be below broker.batch_max, which is {}", broker.batch_max),
+            );
         }
         broker
     }

@@ -95,9 +95,10 @@ impl Layers {
     fn add_file(&mut self, path: &Path) {
         match std::fs::read_to_string(path) {
             Ok(text) => self.add_toml(&text, Some(path)),
-            Err(error) => self
-                .problems
-                .push(Problem::missing("", format!("the configuration file {} cannot be read: {error}", path.display()))),
+            Err(error) => self.problems.push(Problem::missing(
+                "",
+                format!("the configuration file {} cannot be read: {error}", path.display()),
+            )),
         }
     }
 

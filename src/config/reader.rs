@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Effective;
 use super::layers::{Entry, Layers, Origin, Raw};
 use super::problem::{ConfigErrors, Problem};
-use super::Effective;
 
 pub(super) struct Reader {
     layers: Layers,
@@ -83,7 +83,7 @@ impl Reader {
 
     /// Says what is wrong with a key that was read well by itself: it does not fit another key.
     pub(super) fn complain(&mut self, key: &str, message: impl Into<String>) {
-        let origin = self.origins.iter().rev().find(|(read, _)| read == key).map(|(_, origin)| origin.clone());
+        let origin = self.origin_of(key);
         self.problems.push(Problem { key: key.to_owned(), origin, message: message.into() });
     }
 
@@ -121,11 +121,18 @@ impl Reader {
     fn take(&mut self, key: &str) -> Option<Entry> {
         self.known.insert(key.to_owned());
         let entry = self.layers.take(key);
-        match &entry {
-            Some(entry) => self.origins.push((key.to_owned(), entry.origin.clone())),
-            None => self.problems.push(Problem::missing(key, "missing")),
+        if let Some(entry) = &entry {
+            self.origins.push((key.to_owned(), entry.origin.clone()));
+        } else {
+            let list = key.split('[').next().unwrap_or(key);
+            let origin = self.origin_of(list);
+            self.problems.push(Problem { key: key.to_owned(), origin, message: "missing".to_owned() });
         }
         entry
+    }
+
+    fn origin_of(&self, key: &str) -> Option<Origin> {
+        self.origins.iter().rev().find(|(read, _)| read == key).map(|(_, origin)| origin.clone())
     }
 
     /// Notes a key's value for `config print`; the parts of a table are noted with the whole.

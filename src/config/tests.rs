@@ -2,7 +2,11 @@ use std::path::Path;
 
 use super::*;
 
-fn load(file: &str, env: &[(&str, &str)], overrides: &[(&'static str, &'static str, &str)]) -> Result<Config, Vec<String>> {
+fn load(
+    file: &str,
+    env: &[(&str, &str)],
+    overrides: &[(&'static str, &'static str, &str)],
+) -> Result<Config, Vec<String>> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("efface.toml");
     std::fs::write(&path, file).unwrap();
@@ -29,9 +33,8 @@ fn written(directory: &Path, name: &str, content: &str) -> String {
 fn the_compiled_in_file_is_a_whole_and_valid_configuration() {
     let config = load("", &[], &[]).unwrap();
     let known: Vec<_> = config.effective().iter().map(|entry| entry.key.as_str()).collect();
-    insta::assert_snapshot!(
-        config.effective().iter().map(|entry| format!("{} = {}\n", entry.key, entry.value)).collect::<String>()
-    );
+    let lines: Vec<_> = config.effective().iter().map(|entry| format!("{} = {}", entry.key, entry.value)).collect();
+    insta::assert_snapshot!(lines.join("\n"));
     assert!(config.effective().iter().all(|entry| entry.origin == Origin::Default));
     assert_eq!(known.len(), DEFAULTS.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count());
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
@@ -172,10 +175,10 @@ fn neither_debug_nor_print_nor_problems_show_a_secret() {
 #[test]
 fn serving_needs_a_secret_and_a_place_for_the_keys() {
     let missing = load("database.url = 'postgres://db/app'", &[], &[]).unwrap().require_for_serving().unwrap_err();
-    assert_eq!(missing.problems().iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), [
-        "keys.file",
-        "webhooks.secrets"
-    ]);
+    assert_eq!(
+        missing.problems().iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(),
+        ["keys.file", "webhooks.secrets"]
+    );
     assert!(load("webhooks.secrets = ['hush']", &[], &[]).unwrap().require_for_serving().is_ok());
 }
 

@@ -19,7 +19,7 @@ pub mod view;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use super::auth::{Permission, Tokens, identify, permit};
 use super::error;
@@ -30,7 +30,8 @@ pub use query::{JobFilter, PageWish, Period};
 
 /// All routes under `/api`. Whoever has no known token gets 401 for every path, known or not.
 pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
-    Router::new()
+    let identified = from_fn_with_state(tokens, identify);
+    let routes = Router::new()
         .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
         .route("/v1/jobs/{id}", permit(Permission::ReadJobs, get(jobs::show)))
         .route("/v1/jobs/{id}/retry", permit(Permission::ChangeJobs, post(jobs::retry)))
@@ -39,6 +40,8 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(from_fn_with_state(tokens, identify))
-        .with_state(state)
+        .layer(identified.clone())
+        .with_state(state);
+    // A nested router does not see the bare prefix with a slash.
+    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified))
 }

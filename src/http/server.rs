@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::shutdown::Shutdown;
@@ -45,7 +45,7 @@ pub struct ServerSettings {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            connections_max: 4096,
+            connections_max: 1024,
             header_read_timeout: Duration::from_secs(5),
             header_bytes_max: 16 * 1024,
             body_deadline: Duration::from_secs(4),
@@ -64,7 +64,11 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
     let accepting = async {
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            let stream = accept(&listener).await;
+            let (stream, _peer) = accepted(|| listener.accept()).await;
+            // Answers are written in one piece; waiting for more to send would only delay them.
+            if stream.set_nodelay(true).is_err() {
+                continue;
+            }
             let connection = connection::run(stream, router.clone(), settings, shutdown.clone());
             tokio::spawn(async move {
                 connection.await;
@@ -83,20 +87,15 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
 }
 
 /// Waits for the next connection, through every error that an accept can have.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accepted<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
     let (mut pause, longest) = ACCEPT_PAUSE;
     loop {
-        match listener.accept().await {
-            Ok((stream, _peer)) => {
-                // Answers are written in one piece; waiting for more to send would only delay them.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(error.kind = ?error.kind(), "a connection was gone before it was served");
-                }
-                return stream;
-            }
+        match accept().await {
+            Ok(connection) => return connection,
             Err(error) if ended_early(&error) => {}
             Err(error) => {
-                tracing::warn!(error.kind = ?error.kind(), error.code = error.raw_os_error(), "cannot accept connections; trying again");
+                let code = error.raw_os_error();
+                tracing::warn!(error.kind = ?error.kind(), error.code = code, "cannot accept connections; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(longest);
             }
@@ -107,4 +106,27 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 /// Whether only this one connection failed, before it was accepted.
 fn ended_early(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_file_table_makes_the_loop_wait_and_a_lost_connection_does_not() {
+        const TOO_MANY_FILES: i32 = 24;
+        let mut outcomes = vec![
+            Ok("served"),
+            Err(io::Error::from_raw_os_error(TOO_MANY_FILES)),
+            Err(ErrorKind::ConnectionAborted.into()),
+            Err(io::Error::from_raw_os_error(TOO_MANY_FILES)),
+        ];
+        let begun = Instant::now();
+        assert_eq!(accepted(|| ready(outcomes.pop().unwrap())).await, "served");
+        assert!(begun.elapsed() >= ACCEPT_PAUSE.0 * 3, "one pause, and another twice as long");
+        assert!(outcomes.is_empty());
+    }
 }

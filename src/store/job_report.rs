@@ -20,7 +20,28 @@ pub struct Open {
     pub jobs: u64,
     pub due_soon: u64,
     pub overdue: u64,
-    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// How long jobs took, in milliseconds from receipt to completion.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Times {
+    pub median_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub jobs: u64,
+}
+
+/// The open job that was received first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    pub id: String,
+    pub created_at: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+}
+
+/// An open end of a period is further away than any job.
+fn bounds(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> (DateTime<Utc>, DateTime<Utc>) {
+    const YEAR_9000: i64 = 221_845_392_000;
+    (from.unwrap_or_default(), to.or_else(|| DateTime::from_timestamp(YEAR_9000, 0)).unwrap_or_default())
 }
 
 fn count(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
@@ -34,11 +55,12 @@ fn count(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
 /// When the database refuses or does not answer.
 pub async fn groups(
     conn: &impl ConnectionTrait,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
 ) -> Result<Vec<Group>, StoreError> {
     let sql = r#"SELECT "jobType","status","outcome",count(*) AS "n" FROM "GDPRJob"
                  WHERE "createdAt">=$1 AND "createdAt"<$2 GROUP BY 1,2,3 ORDER BY 1,2,3"#;
+    let (from, to) = bounds(from, to);
     let backend = conn.get_database_backend();
     let rows = conn
         .query_all_raw(Statement::from_sql_and_values(backend, sql, vec![Value::from(from), Value::from(to)]))
@@ -62,18 +84,13 @@ pub async fn groups(
 pub async fn open(conn: &impl ConnectionTrait, now: DateTime<Utc>, soon: DateTime<Utc>) -> Result<Open, StoreError> {
     let sql = r#"SELECT count(*) AS "jobs",
                    COALESCE(sum(CASE WHEN "dueAt">=$1 AND "dueAt"<$2 THEN 1 ELSE 0 END),0) AS "soon",
-                   COALESCE(sum(CASE WHEN "dueAt"<$1 THEN 1 ELSE 0 END),0) AS "overdue", min("createdAt") AS "oldest"
+                   COALESCE(sum(CASE WHEN "dueAt"<$1 THEN 1 ELSE 0 END),0) AS "overdue"
                  FROM "GDPRJob" WHERE "status" IN ('queued','processing','retrying','held','failed')"#;
     let backend = conn.get_database_backend();
     let values = vec![Value::from(now), Value::from(soon)];
     let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     let Some(row) = row else { return Ok(Open::default()) };
-    Ok(Open {
-        jobs: count(&row, "jobs")?,
-        due_soon: count(&row, "soon")?,
-        overdue: count(&row, "overdue")?,
-        oldest: row.try_get("", "oldest")?,
-    })
+    Ok(Open { jobs: count(&row, "jobs")?, due_soon: count(&row, "soon")?, overdue: count(&row, "overdue")? })
 }
 
 /// Median and 95th percentile of the milliseconds from receipt to completion (nearest rank), and of how many jobs:
@@ -83,9 +100,9 @@ pub async fn open(conn: &impl ConnectionTrait, now: DateTime<Utc>, soon: DateTim
 /// When the database refuses or does not answer.
 pub async fn time_to_complete(
     conn: &impl ConnectionTrait,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-) -> Result<Option<(f64, f64, u64)>, StoreError> {
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+) -> Result<Times, StoreError> {
     let backend = conn.get_database_backend();
     let milliseconds = if backend == DbBackend::Postgres {
         r#"(EXTRACT(EPOCH FROM ("completedAt"-"createdAt"))*1000)::float8"#
@@ -100,23 +117,41 @@ pub async fn time_to_complete(
            SELECT min(CASE WHEN rank*2>=n THEN ms END) AS "p50", min(CASE WHEN rank*100>=n*95 THEN ms END) AS "p95",
              count(*) AS "n" FROM d"#
     );
+    let (from, to) = bounds(from, to);
     let values = vec![Value::from(from), Value::from(to)];
     let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    let Some(row) = row else { return Ok(None) };
-    let (p50, p95): (Option<f64>, Option<f64>) = (row.try_get("", "p50")?, row.try_get("", "p95")?);
-    let jobs = count(&row, "n")?;
-    Ok(p50.zip(p95).map(|(p50, p95)| (p50, p95, jobs)))
+    let Some(row) = row else { return Ok(Times::default()) };
+    Ok(Times { median_ms: row.try_get("", "p50")?, p95_ms: row.try_get("", "p95")?, jobs: count(&row, "n")? })
 }
 
-/// When the last retention run finished, and what it purged.
+/// The open job that was received first.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn last_sweep(conn: &impl ConnectionTrait) -> Result<Option<(DateTime<Utc>, u64)>, StoreError> {
-    let sql = r#"SELECT "finishedAt","rowsPurged" FROM "RetentionRun" WHERE "finishedAt" IS NOT NULL AND "error" IS NULL
+pub async fn oldest_open(conn: &impl ConnectionTrait) -> Result<Option<Oldest>, StoreError> {
+    // Deadlines lie a fixed time after receipt, so the index on them finds the oldest as well.
+    let sql = r#"SELECT "id","createdAt","dueAt" FROM "GDPRJob"
+                 WHERE "status" IN ('queued','processing','retrying','held','failed') ORDER BY "dueAt","id" LIMIT 1"#;
+    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+    row.map(|row| {
+        Ok(Oldest {
+            id: row.try_get("", "id")?,
+            created_at: row.try_get("", "createdAt")?,
+            due_at: row.try_get("", "dueAt")?,
+        })
+    })
+    .transpose()
+}
+
+/// When a retention run last finished without an error.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn last_sweep(conn: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let sql = r#"SELECT "finishedAt" FROM "RetentionRun" WHERE "finishedAt" IS NOT NULL AND "error" IS NULL
                  ORDER BY "finishedAt" DESC LIMIT 1"#;
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
-    row.map(|row| Ok((row.try_get("", "finishedAt")?, count(&row, "rowsPurged")?))).transpose()
+    row.map(|row| row.try_get("", "finishedAt").map_err(StoreError::from)).transpose()
 }
 
 /// How many jobs stand in each open status right now: what the metrics show.

@@ -115,8 +115,7 @@ mod tests {
         let page = Page::default();
         let filter = Filter::parse("trace,lapin=trace,sqlx::query=trace").unwrap();
         let lines = tracing_subscriber::fmt::layer().with_writer(page.clone());
-        let subscriber =
-            tracing_subscriber::registry().with(lines.with_filter(filter.targets().and(caps())));
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter.targets().and(caps())));
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "lapin::channel", "body john@example.com");
             tracing::debug!(target: "sqlx::query", "value john@example.com");

@@ -1,1 +1,7 @@
+//! The built program and its rooms, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod cli;
+mod config;
 mod http;

@@ -33,15 +33,12 @@ impl Reader {
                 .collect::<Option<Vec<_>>>(),
             Raw::Typed(_) => None,
         };
-        match secrets {
-            Some(secrets) => {
-                self.note(key, secrets.iter().map(|_| MASK).collect(), entry.origin);
-                secrets
-            }
-            None => {
-                self.expected_unquoted(key, "a list of texts, none of them empty", &entry);
-                Vec::new()
-            }
+        if let Some(secrets) = secrets {
+            self.note(key, secrets.iter().map(|_| MASK).collect(), entry.origin);
+            secrets
+        } else {
+            self.expected_unquoted(key, "a list of texts, none of them empty", &entry);
+            Vec::new()
         }
     }
 

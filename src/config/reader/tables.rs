@@ -39,7 +39,7 @@ impl Reader {
 
     /// Notes a list of tables for `config print`, once its fields were read.
     pub(in super::super) fn note_tables(&mut self, key: &str, value: Value) {
-        if let Some((_, origin)) = self.origins.iter().rev().find(|(read, _)| read == key).cloned() {
+        if let Some(origin) = self.origin_of(key) {
             self.note(key, value, origin);
         }
     }

@@ -1,9 +1,9 @@
 //! Lists, shows and changes jobs.
 
-use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::Uri;
-use axum::{Extension, Json};
+use axum::{Json, RequestExt as _};
 use serde::Deserialize;
 
 use super::view::{JobPage, JobView};
@@ -15,64 +15,69 @@ use crate::http::server::read_body;
 /// Characters of an operator's reason, at most.
 const REASON_CHARS_MAX: usize = 500;
 
-/// The body of a command; it may be left out.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Command {
-    reason: Option<String>,
-}
+/// The path's id, or why there is none.
+type PathId = Result<Path<String>, PathRejection>;
 
 pub(super) async fn list(State(api): State<ApiState>, uri: Uri) -> Result<Json<JobPage>, Problem> {
     let (filter, page) = query::job_list(&uri)?;
     api.jobs(filter, page).await.map(Json)
 }
 
-pub(super) async fn show(State(api): State<ApiState>, path: Path<String>, uri: Uri) -> Result<Json<JobView>, Problem> {
+pub(super) async fn show(State(api): State<ApiState>, path: PathId, uri: Uri) -> Result<Json<JobView>, Problem> {
     query::none(&uri)?;
-    api.job(job_id(&path)?).await.map(Json)
+    api.job(&job_id(path)?).await.map(Json)
 }
 
-pub(super) async fn retry(
-    State(api): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    path: Path<String>,
-    body: Body,
-) -> Result<Json<JobView>, Problem> {
-    let reason = reason(body).await?;
-    api.retry(&caller, job_id(&path)?, reason).await.map(Json)
+pub(super) async fn retry(State(api): State<ApiState>, order: Order) -> Result<Json<JobView>, Problem> {
+    api.retry(&order.caller, &order.job_id, order.reason).await.map(Json)
 }
 
-pub(super) async fn cancel(
-    State(api): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    path: Path<String>,
-    body: Body,
-) -> Result<Json<JobView>, Problem> {
-    let reason = reason(body).await?;
-    api.cancel(&caller, job_id(&path)?, reason).await.map(Json)
+pub(super) async fn cancel(State(api): State<ApiState>, order: Order) -> Result<Json<JobView>, Problem> {
+    api.cancel(&order.caller, &order.job_id, order.reason).await.map(Json)
 }
 
-pub(super) async fn release(
-    State(api): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    path: Path<String>,
-    body: Body,
-) -> Result<Json<JobView>, Problem> {
-    let reason = reason(body).await?;
-    api.release(&caller, job_id(&path)?, reason).await.map(Json)
+pub(super) async fn release(State(api): State<ApiState>, order: Order) -> Result<Json<JobView>, Problem> {
+    api.release(&order.caller, &order.job_id, order.reason).await.map(Json)
+}
+
+/// A command to one job: who gives it, to which, and why.
+pub(super) struct Order {
+    caller: Caller,
+    job_id: String,
+    reason: Option<String>,
+}
+
+/// The body of a command; it may be left out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    reason: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Order {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, _state: &S) -> Result<Self, Problem> {
+        query::none(request.uri())?;
+        let job_id = job_id(request.extract_parts::<Path<String>>().await)?;
+        let caller = request.extensions().get::<Caller>().cloned().ok_or(Problem::NoToken)?;
+        Ok(Self { caller, job_id, reason: reason(&read_body(request.into_body()).await?)? })
+    }
 }
 
 /// What cannot be an id names no job.
-fn job_id(path: &Path<String>) -> Result<&str, Problem> {
-    if query::is_id(path) { Ok(path) } else { Err(Problem::JobNotFound) }
+fn job_id(path: PathId) -> Result<String, Problem> {
+    match path {
+        Ok(Path(id)) if query::is_id(&id) => Ok(id),
+        _ => Err(Problem::JobNotFound),
+    }
 }
 
-async fn reason(body: Body) -> Result<Option<String>, Problem> {
-    let bytes = read_body(body).await?;
-    if bytes.trim_ascii().is_empty() {
+fn reason(body: &[u8]) -> Result<Option<String>, Problem> {
+    if body.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let command: Command = serde_json::from_slice(&bytes)
+    let command: Command = serde_json::from_slice(body)
         .map_err(|_| Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
     match command.reason {
         Some(reason) if reason.chars().count() > REASON_CHARS_MAX => {

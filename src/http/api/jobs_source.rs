@@ -1,43 +1,94 @@
-//! Where the API's answers come from.
+//! Where the API's answers come from: the job room.
 
-use super::view::{ComplianceReport, JobPage, JobView};
-use super::{JobFilter, PageWish, Period};
+use std::borrow::Cow;
+
+use entity::gdpr_job::Model;
+
+use super::view::{JobPage, JobView};
+use super::{Cursor, JobFilter, PageWish, Period};
+use crate::audit::Actor;
+use crate::clock::Clock;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
+use crate::job::command::{self, Command, CommandError};
+use crate::job::query::{self, Filter};
+use crate::job::report::{self, ComplianceReport};
+use crate::job::wake::Wake;
+use crate::store::{Store, StoreError};
 
-/// Answers the API's questions.
-#[derive(Clone, Debug, Default)]
-pub struct ApiState;
+/// Answers the API's questions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    store: Store,
+    clock: Clock,
+    wake: Wake,
+}
 
-#[expect(clippy::unused_async, reason = "the answers will come from the database")]
 impl ApiState {
+    /// Answers from `store`, and rings `wake` when a job may be worked again.
+    pub fn new(store: Store, clock: Clock, wake: Wake) -> Self {
+        Self { store, clock, wake }
+    }
+
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.
-    pub async fn jobs(&self, _filter: JobFilter, _page: PageWish) -> Result<JobPage, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn jobs(&self, filter: JobFilter, page: PageWish) -> Result<JobPage, Problem> {
+        let filter = Filter {
+            shop_domain: filter.shop,
+            job_types: filter.job_type.into_iter().collect(),
+            statuses: filter.status.into_iter().collect(),
+            before: page.after.map(|cursor| cursor.id),
+        };
+        let (jobs, more) = query::page(&self.store, &filter, page.limit.into()).await.map_err(unavailable)?;
+        let next_cursor = jobs.last().filter(|_| more).map(|job| Cursor { id: job.id.clone() });
+        Ok(JobPage { data: jobs.into_iter().map(JobView::from).collect(), next_cursor })
     }
 
     /// One job.
-    pub async fn job(&self, _id: &str) -> Result<JobView, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn job(&self, id: &str) -> Result<JobView, Problem> {
+        let job = query::find(&self.store, id).await.map_err(unavailable)?;
+        job.map(JobView::from).ok_or(Problem::JobNotFound)
     }
 
     /// Queues a failed job again, in the caller's name.
-    pub async fn retry(&self, _caller: &Caller, _id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn retry(&self, caller: &Caller, id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
+        self.apply(caller, id, Command::Retry, "retry").await
     }
 
     /// Withdraws a job that has not been worked yet, in the caller's name.
-    pub async fn cancel(&self, _caller: &Caller, _id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn cancel(&self, caller: &Caller, id: &str, reason: Option<String>) -> Result<JobView, Problem> {
+        let reason = reason.ok_or(Problem::BadBody { reason: r#"say why: {"reason": "…"}"# })?;
+        self.apply(caller, id, Command::Cancel { reason }, "cancel").await
     }
 
     /// Queues a held job, in the caller's name.
-    pub async fn release(&self, _caller: &Caller, _id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn release(&self, caller: &Caller, id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
+        self.apply(caller, id, Command::Release, "release").await
+    }
+
+    async fn apply(&self, caller: &Caller, id: &str, command: Command, name: &'static str) -> Result<JobView, Problem> {
+        let actor = Actor::Operator(caller.name.to_string());
+        let applied: Result<Model, CommandError> =
+            command::apply(&self.store, &self.clock, &self.wake, actor, id, command).await;
+        applied.map(JobView::from).map_err(|error| match error {
+            CommandError::NotFound(_) => Problem::JobNotFound,
+            CommandError::Refused(refused) => {
+                Problem::TransitionNotAllowed { status: Cow::Borrowed(refused.from.as_str()), command: name }
+            }
+            CommandError::Changed => {
+                Problem::TransitionNotAllowed { status: Cow::Borrowed("processing"), command: name }
+            }
+            CommandError::Store(error) => unavailable(error),
+        })
     }
 
     /// How the duties received within `period` stand.
-    pub async fn compliance(&self, _period: Period) -> Result<ComplianceReport, Problem> {
-        Err(Problem::Unavailable)
+    pub async fn compliance(&self, period: Period) -> Result<ComplianceReport, Problem> {
+        report::read(&self.store, &self.clock, period.from, period.to).await.map_err(unavailable)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unavailable(error: StoreError) -> Problem {
+    tracing::warn!(error = %error, "a question of the API could not be answered");
+    if error.is_outage() { Problem::Unavailable } else { Problem::Internal }
 }

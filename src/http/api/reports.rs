@@ -5,9 +5,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::view::ComplianceReport;
 use super::{ApiState, query};
 use crate::http::error::Problem;
 
@@ -24,7 +22,7 @@ pub(super) async fn compliance(State(api): State<ApiState>, uri: Uri, headers: H
     let mut response = match form {
         Form::Json => Json(report).into_response(),
         Form::Csv => {
-            let table = table(&report).map_err(|_| Problem::Internal)?;
+            let table = report.to_csv().map_err(|_| Problem::Internal)?;
             ([(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"))], table).into_response()
         }
     };
@@ -57,48 +55,8 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-/// One line per figure, so that a spreadsheet can filter them: figure, type, status, outcome, value.
-fn table(report: &ComplianceReport) -> csv::Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let mut line = |figure: &str, [job_type, status, outcome]: [&str; 3], value: &str| {
-        table.write_record([figure, job_type, status, outcome, value])
-    };
-    line("figure", ["jobType", "status", "outcome"], "value")?;
-    line("checkedAt", [""; 3], &instant(report.checked_at))?;
-    for (figure, at) in [("from", report.from), ("to", report.to), ("lastSweepAt", report.last_sweep_at)] {
-        line(figure, [""; 3], &at.map(instant).unwrap_or_default())?;
-    }
-    for jobs in &report.jobs {
-        let outcome = jobs.outcome.map_or("", |outcome| outcome.as_str());
-        line("jobs", [jobs.job_type.as_str(), jobs.status.as_str(), outcome], &jobs.count.to_string())?;
-    }
-    for (figure, count) in [
-        ("open", report.open),
-        ("dueWithinSevenDays", report.due_within_seven_days),
-        ("overdue", report.overdue),
-        ("completed", report.completed),
-    ] {
-        line(figure, [""; 3], &count.to_string())?;
-    }
-    for (figure, seconds) in [("medianSeconds", report.median_seconds), ("p95Seconds", report.p95_seconds)] {
-        line(figure, [""; 3], &seconds.map(|seconds| seconds.to_string()).unwrap_or_default())?;
-    }
-    let oldest = report.oldest_open.as_ref();
-    line("oldestOpenId", [""; 3], oldest.map_or("", |job| &job.id))?;
-    line("oldestOpenCreatedAt", [""; 3], &oldest.map(|job| instant(job.created_at)).unwrap_or_default())?;
-    line("oldestOpenDueAt", [""; 3], &oldest.map(|job| instant(job.due_at)).unwrap_or_default())?;
-    table.into_inner().map_err(|error| error.into_error().into())
-}
-
-fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
 #[cfg(test)]
 mod tests {
-    use entity::gdpr_job::{JobStatus, JobType, Outcome};
-
-    use super::super::view::JobCount;
     use super::*;
 
     fn accepting(accept: &'static str) -> HeaderMap {
@@ -118,32 +76,5 @@ mod tests {
             assert_eq!(form(&accepting(accept)).unwrap(), expected, "{accept}");
         }
         assert!(matches!(form(&accepting("image/png")), Err(Problem::NotAcceptable { .. })));
-    }
-
-    #[test]
-    fn the_table_has_one_line_per_figure() {
-        let report = ComplianceReport {
-            from: None,
-            to: None,
-            checked_at: DateTime::from_timestamp_millis(1_763_703_000_000).unwrap(),
-            jobs: vec![JobCount {
-                job_type: JobType::CustomerRedact,
-                status: JobStatus::Completed,
-                outcome: Some(Outcome::Erased),
-                count: 3,
-            }],
-            open: 1,
-            due_within_seven_days: 0,
-            overdue: 1,
-            completed: 3,
-            median_seconds: Some(1.5),
-            p95_seconds: None,
-            oldest_open: None,
-            last_sweep_at: None,
-        };
-        let text = String::from_utf8(table(&report).unwrap()).unwrap();
-        assert!(text.starts_with("figure,jobType,status,outcome,value\ncheckedAt,,,,2025-11-21T05:30:00Z\n"), "{text}");
-        assert!(text.contains("\njobs,customer_redact,completed,erased,3\n"), "{text}");
-        assert!(text.contains("\nmedianSeconds,,,,1.5\np95Seconds,,,,\n"), "{text}");
     }
 }

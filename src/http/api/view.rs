@@ -1,7 +1,7 @@
 //! What callers of the API see: camelCase, instants with `Z`, ids beyond 2^53 as text.
 
 use chrono::{DateTime, Utc};
-use entity::gdpr_job::{JobStatus, JobType, Outcome};
+use entity::gdpr_job::{JobStatus, JobType, Model, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -52,6 +52,31 @@ pub struct JobView {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
+impl From<Model> for JobView {
+    fn from(job: Model) -> Self {
+        Self {
+            id: job.id,
+            shop_domain: job.shop_domain,
+            shop_id: job.shop_id,
+            job_type: job.job_type,
+            status: job.status,
+            outcome: job.outcome,
+            payload: job.payload,
+            result: job.result.unwrap_or_default(),
+            error_message: job.error_message,
+            hold_reason: job.hold_reason,
+            attempts: job.attempts,
+            webhook_id: Some(job.webhook_id),
+            event_id: job.event_id,
+            created_at: job.created_at,
+            due_at: job.due_at,
+            scheduled_at: Some(job.scheduled_at),
+            processed_at: job.processed_at,
+            completed_at: job.completed_at,
+        }
+    }
+}
+
 /// A page of jobs, the newest first.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,68 +84,7 @@ pub struct JobPage {
     /// The jobs.
     pub data: Vec<JobView>,
     /// Leads to the next page; none on the last one.
-    #[serde(serialize_with = "cursor_text")]
     pub next_cursor: Option<super::Cursor>,
-}
-
-/// How the duties of a period stand. Everything in it was counted when it was asked for.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ComplianceReport {
-    /// Jobs received from this instant on; none means since ever.
-    pub from: Option<DateTime<Utc>>,
-    /// … and before this one.
-    pub to: Option<DateTime<Utc>>,
-    /// When the counts were taken.
-    pub checked_at: DateTime<Utc>,
-    /// Jobs by type, status and outcome.
-    pub jobs: Vec<JobCount>,
-    /// Jobs that are not final.
-    pub open: u64,
-    /// Open jobs due within seven days, overdue ones not among them.
-    pub due_within_seven_days: u64,
-    /// Open jobs past their deadline.
-    pub overdue: u64,
-    /// Jobs that the next two figures are taken from.
-    pub completed: u64,
-    /// Half of the completed jobs took no longer, in seconds from receipt.
-    pub median_seconds: Option<f64>,
-    /// Nineteen of twenty completed jobs took no longer.
-    pub p95_seconds: Option<f64>,
-    /// The open job that was received first.
-    pub oldest_open: Option<OldestOpen>,
-    /// When a retention sweep last ended.
-    pub last_sweep_at: Option<DateTime<Utc>>,
-}
-
-/// Jobs that have type, status and outcome in common.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobCount {
-    /// What they ask for.
-    pub job_type: JobType,
-    /// Where they stand.
-    pub status: JobStatus,
-    /// What they came to.
-    pub outcome: Option<Outcome>,
-    /// How many.
-    pub count: u64,
-}
-
-/// The open job that has waited longest.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OldestOpen {
-    /// Its id.
-    pub id: String,
-    /// When it was received.
-    pub created_at: DateTime<Utc>,
-    /// When it is due.
-    pub due_at: DateTime<Utc>,
-}
-
-fn cursor_text<S: serde::Serializer>(cursor: &Option<super::Cursor>, serializer: S) -> Result<S::Ok, S::Error> {
-    cursor.as_ref().map(super::Cursor::to_text).serialize(serializer)
 }
 
 fn exact<S: serde::Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {

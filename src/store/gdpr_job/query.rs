@@ -7,12 +7,12 @@ use sea_orm::{
 
 use crate::store::StoreError;
 
-/// Which jobs to list; an absent field does not narrow.
+/// Which jobs to list; an absent or empty field does not narrow.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub shop_domain: Option<String>,
-    pub job_type: Option<JobType>,
-    pub status: Option<JobStatus>,
+    pub job_types: Vec<JobType>,
+    pub statuses: Vec<JobStatus>,
     /// Only jobs older than this id: ids sort by the time they were made.
     pub before: Option<String>,
 }
@@ -34,11 +34,11 @@ pub async fn list(conn: &impl ConnectionTrait, filter: &Filter, limit: u64) -> R
     if let Some(shop) = &filter.shop_domain {
         query = query.filter(Column::ShopDomain.eq(shop.as_str()));
     }
-    if let Some(job_type) = filter.job_type {
-        query = query.filter(Column::JobType.eq(job_type));
+    if !filter.job_types.is_empty() {
+        query = query.filter(Column::JobType.is_in(filter.job_types.iter().copied()));
     }
-    if let Some(status) = filter.status {
-        query = query.filter(Column::Status.eq(status));
+    if !filter.statuses.is_empty() {
+        query = query.filter(Column::Status.is_in(filter.statuses.iter().copied()));
     }
     if let Some(before) = &filter.before {
         query = query.filter(Column::Id.lt(before.as_str()));

@@ -8,8 +8,8 @@ const ADMIN: (&str, &str) = ("Authorization", "Bearer admin-token");
 const OPERATOR: (&str, &str) = ("Authorization", "bearer operator-token");
 const VIEWER: (&str, &str) = ("Authorization", "Bearer viewer-token");
 
-const PATHS: [&str; 5] =
-    ["/api", "/api/v1/jobs", "/api/v1/jobs/gdpr_1", "/api/v1/reports/compliance", "/api/v1/nothing"];
+const PATHS: [&str; 6] =
+    ["/api", "/api/", "/api/v1/jobs", "/api/v1/jobs/gdpr_1", "/api/v1/reports/compliance", "/api/v1/nothing"];
 
 #[tokio::test]
 async fn without_a_known_token_every_path_of_the_api_is_401() {
@@ -63,7 +63,7 @@ async fn a_wrong_parameter_is_400_and_named() {
 #[tokio::test]
 async fn what_cannot_be_an_id_names_no_job() {
     let house = House::open().await;
-    for path in ["/api/v1/jobs/a%20b", "/api/v1/jobs/a'b"] {
+    for path in ["/api/v1/jobs/a%20b", "/api/v1/jobs/a'b", "/api/v1/jobs/%ff"] {
         house.get(path, &[VIEWER]).await.problem(404);
     }
 }

@@ -7,16 +7,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use efface::acceptance::{Accepted, NotDurable};
+use efface::clock::Clock;
 use efface::http::{
     Accept, ApiState, Doors, Finding, Metrics, Readiness, Role, ServerSettings, Tokens, WebhookDoor, router, serve,
 };
+use efface::job::wake::Wake;
 use efface::shutdown::Shutdown;
+use efface::store::{PoolLimits, Store};
 use efface::webhook::{Delivery, Secrets};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -70,12 +73,14 @@ impl House {
     }
 
     pub async fn with_tokens(accept: Accept, settings: ServerSettings, readiness: Readiness, tokens: Tokens) -> Self {
+        // The routes need a database to ask; an empty one answers every question with an error.
+        let database = Store::connect("sqlite::memory:", PoolLimits::default()).await.unwrap();
         let doors = Doors {
             webhooks: WebhookDoor { secrets: Secrets::new(vec![SECRET.into(), "hush_old".into()]), accept },
             readiness,
             metrics: Metrics::install(),
             tokens,
-            api: ApiState::default(),
+            api: ApiState::new(database, Clock::system(), Wake::default()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -86,6 +91,13 @@ impl House {
 
     pub async fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+    }
+
+    /// A connection whose writes wait as soon as the server does not read.
+    pub async fn connect_with_buffer(&self, bytes: u32) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(bytes).unwrap();
+        Client { stream: socket.connect(self.address).await.unwrap(), read: Vec::new() }
     }
 
     /// One request on a connection of its own.
@@ -144,8 +156,11 @@ impl<'a> Request<'a> {
     }
 
     pub fn head(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        format!("{} {} HTTP/1.1\r\nHost: localhost\r\n{headers}", self.method, self.path)
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head
     }
 
     pub fn bytes(&self) -> Vec<u8> {

@@ -1,0 +1,144 @@
+//! `efface check`: does everything fit together?
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::{Context, Exit, output};
+use crate::app::{AppError, load_data_map, open_store};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::seal::Keyring;
+use crate::store::{Store, target};
+
+/// Disagreement between our clock and the database's that is worth a finding.
+const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
+/// How long the broker may take to answer.
+const BROKER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Checks configuration, keys, database, broker and data map, and lists every problem
+///
+/// Changes nothing. Exit code 0 when `serve` would start, 1 when something cannot be reached or does not fit, 2 when the
+/// configuration itself is wrong.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    /// Whether the configuration is at fault, as opposed to something that does not answer.
+    #[serde(skip)]
+    configuration: bool,
+    detail: String,
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn good(&mut self, check: &'static str, detail: impl Into<String>) {
+        self.0.push(Finding { check, ok: true, configuration: false, detail: detail.into() });
+    }
+
+    fn bad(&mut self, check: &'static str, configuration: bool, detail: impl Into<String>) {
+        self.0.push(Finding { check, ok: false, configuration, detail: detail.into() });
+    }
+}
+
+pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
+    let config = context.config(Vec::new())?;
+    let mut findings = Findings::default();
+    match config.require_for_serving() {
+        Ok(()) => findings.good("configuration", "valid"),
+        Err(errors) => findings.bad("configuration", true, errors.to_string()),
+    }
+    check_keys(&config, &mut findings);
+    match open_store(&config).await {
+        Err(error) => findings.bad("database", false, error.to_string()),
+        Ok(store) => {
+            findings.good("database", config.database.url.masked());
+            check_database(&config, &store, &mut findings).await;
+        }
+    }
+    if config.broker.url.is_empty() {
+        findings.good("broker", "none configured: embedded");
+    } else {
+        match tokio::time::timeout(BROKER_PATIENCE, crate::broker::probe(config.broker.url.expose())).await {
+            Ok(Ok(())) => findings.good("broker", config.broker.url.masked()),
+            Ok(Err(error)) => findings.bad("broker", false, error.to_string()),
+            Err(_) => findings.bad("broker", false, "no answer in time"),
+        }
+    }
+    conclude(context, &findings.0)
+}
+
+fn check_keys(config: &Config, findings: &mut Findings) {
+    let Some(file) = config.keys_file() else { return };
+    if file.exists() {
+        match Keyring::load(&file) {
+            Ok(_) => findings.good("keys", file.display().to_string()),
+            Err(error) => findings.bad("keys", true, error.to_string()),
+        }
+    } else if config.keys.file.is_some() {
+        findings.bad(
+            "keys",
+            true,
+            format!("{} does not exist; `efface keys generate --output` makes it", file.display()),
+        );
+    } else {
+        findings.good("keys", format!("{} will be made by `serve`", file.display()));
+    }
+}
+
+async fn check_database(config: &Config, store: &Store, findings: &mut Findings) {
+    let pending = match migration::status(store.db(), config.database.reference_schema).await {
+        Err(error) => return findings.bad("migrations", false, error.to_string()),
+        Ok(steps) => steps.iter().filter(|step| !step.applied).count(),
+    };
+    match pending {
+        0 => findings.good("migrations", "applied"),
+        n if config.database.auto_migrate => findings.good("migrations", format!("{n} pending; `serve` applies them")),
+        n => findings.bad("migrations", false, format!("{n} pending; run `efface migrate up`")),
+    }
+    match load_data_map(config, store).await {
+        Ok(map) => findings.good("data map", format!("{} tables, all there", map.tables.len() + 1)),
+        // The tables of the reference map are made by the pending migrations.
+        Err(AppError::DataMap(_)) if pending > 0 && config.data_map.file.is_none() => {
+            findings.good("data map", "compiled-in; its tables are made by the pending migrations");
+        }
+        Err(error) => findings.bad("data map", error.is_configuration(), error.to_string()),
+    }
+    match target::database_now(store.db()).await {
+        Ok(Some(theirs)) if (theirs - Clock::system().now()).abs() > CLOCK_SKEW_MAX => {
+            findings.bad("clock", false, "the database's clock and ours differ by more than 5 s");
+        }
+        Ok(_) => findings.good("clock", "agrees with the database's"),
+        Err(error) => findings.bad("clock", false, error.to_string()),
+    }
+}
+
+fn conclude(context: &Context, findings: &[Finding]) -> anyhow::Result<Exit> {
+    if context.json() {
+        output::json(&findings)?;
+    } else {
+        for finding in findings {
+            let mark = if finding.ok { "ok  " } else { "FAIL" };
+            output::raw(&format!(
+                "{mark}  {:<14} {}\n",
+                finding.check,
+                finding.detail.trim_end().replace('\n', "\n      ")
+            ))?;
+        }
+    }
+    Ok(if findings.iter().any(|finding| finding.configuration) {
+        Exit::Usage
+    } else if findings.iter().all(|finding| finding.ok) {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}

@@ -1,0 +1,171 @@
+//! `efface jobs`: the duties, one by one.
+
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use entity::gdpr_job::{JobStatus, JobType};
+
+use super::confirm::require_yes;
+use super::{Context, Exit, UsageError, output};
+use crate::app::open_store;
+use crate::audit::Actor;
+use crate::clock::{Clock, rfc3339};
+use crate::http::Cursor;
+use crate::http::view::{JobPage, JobView};
+use crate::job::command::{self, Command, CommandError};
+use crate::job::query::{self, Filter};
+use crate::job::wake::Wake;
+use crate::store::Store;
+
+const EXAMPLES: &str = "\
+Examples:
+  efface jobs list --status failed,held
+  efface jobs show gdpr_…
+  efface jobs retry gdpr_…
+  efface jobs cancel gdpr_… --reason \"sent by mistake, ticket 4711\" --yes";
+
+/// List and steer jobs
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// List jobs, the latest first
+    List(ListArgs),
+    /// Show one job with everything known about it
+    Show {
+        /// The job's id, gdpr_…
+        id: String,
+    },
+    /// Queue a failed job again
+    Retry {
+        /// The job's id, gdpr_…
+        id: String,
+    },
+    /// Withdraw a job that is not being worked on; nothing is erased for it
+    Cancel {
+        /// The job's id, gdpr_…
+        id: String,
+        /// Why; kept in the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do it: a cancelled job is final
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let a held job go on
+    Release {
+        /// The job's id, gdpr_…
+        id: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only this shop's jobs
+    #[arg(long, value_name = "DOMAIN")]
+    pub shop: Option<String>,
+    /// Only these types
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types())]
+    pub job_type: Vec<JobType>,
+    /// Only these statuses
+    #[arg(long, value_delimiter = ',', value_parser = statuses())]
+    pub status: Vec<JobStatus>,
+    /// Most jobs to list
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub limit: u64,
+    /// Where the previous page ended, as it said
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+fn types() -> impl TypedValueParser<Value = JobType> {
+    PossibleValuesParser::new(JobType::ALL.iter().map(|job_type| job_type.as_str()))
+        .try_map(|text| text.parse::<JobType>())
+}
+
+fn statuses() -> impl TypedValueParser<Value = JobStatus> {
+    PossibleValuesParser::new(JobStatus::ALL.iter().map(|status| status.as_str()))
+        .try_map(|text| text.parse::<JobStatus>())
+}
+
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    if let Action::Cancel { yes, .. } = &args.action {
+        require_yes(*yes, "withdraws the job for good")?;
+    }
+    let config = context.config(Vec::new())?;
+    let store = open_store(&config).await?;
+    let (id, command) = match &args.action {
+        Action::List(list) => return run_list(context, &store, list).await,
+        Action::Show { id } => return show(context, &store, id).await,
+        Action::Retry { id } => (id, Command::Retry),
+        Action::Release { id } => (id, Command::Release),
+        Action::Cancel { id, reason, .. } => (id, Command::Cancel { reason: reason.clone() }),
+    };
+    let actor = Actor::Operator("cli".to_owned());
+    let wake = Wake::default();
+    let job = command::apply(&store, &Clock::system(), &wake, actor, id, command).await?;
+    wake.announce_once(&store).await;
+    print(context, JobView::from(job))?;
+    Ok(Exit::Done)
+}
+
+async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::Result<Exit> {
+    let before = match &args.cursor {
+        None => None,
+        Some(text) => {
+            let cursor = Cursor::parse(text).ok_or_else(|| UsageError("--cursor is not one of ours".to_owned()))?;
+            Some(cursor.id)
+        }
+    };
+    let filter = Filter {
+        shop_domain: args.shop.as_ref().map(|shop| shop.to_lowercase()),
+        job_types: args.job_type.clone(),
+        statuses: args.status.clone(),
+        before,
+    };
+    let (jobs, more) = query::page(store, &filter, args.limit).await?;
+    let next_cursor = jobs.last().filter(|_| more).map(|job| Cursor { id: job.id.clone() });
+    if context.json() {
+        let data = jobs.into_iter().map(JobView::from).collect();
+        output::json(&JobPage { data, next_cursor })?;
+        return Ok(Exit::Done);
+    }
+    let rows = jobs.into_iter().map(|job| {
+        let ends = job.outcome.map(|outcome| outcome.to_string()).or(job.hold_reason).unwrap_or_else(|| "-".to_owned());
+        let (created, due) = (rfc3339(job.created_at), job.due_at.format("%Y-%m-%d").to_string());
+        [job.id, job.job_type.to_string(), job.status.to_string(), ends, job.shop_domain, created, due]
+    });
+    output::table(["ID", "TYPE", "STATUS", "OUTCOME/REASON", "SHOP", "RECEIVED", "DUE"], rows)?;
+    if let Some(cursor) = next_cursor {
+        output::talk(&format!("more: --cursor {}", cursor.to_text()));
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(context: &Context, store: &Store, id: &str) -> anyhow::Result<Exit> {
+    let job = query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
+    print(context, JobView::from(job))?;
+    Ok(Exit::Done)
+}
+
+/// One job, field by field.
+fn print(context: &Context, job: JobView) -> anyhow::Result<()> {
+    if context.json() {
+        return Ok(output::json(&job)?);
+    }
+    let serde_json::Value::Object(fields) = serde_json::to_value(&job)? else { return Ok(()) };
+    let rows = fields.into_iter().map(|(name, value)| {
+        let text = match value {
+            serde_json::Value::Null => "-".to_owned(),
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        [name, text]
+    });
+    output::table(["FIELD", "VALUE"], rows)?;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `efface migrate`: the tables and how they came to be.
+
+use clap::Subcommand;
+use migration::MigrationState;
+use serde_json::json;
+
+use super::confirm::require_yes;
+use super::{Context, Exit, output};
+use crate::app::open_store;
+
+/// Create and change Efface's tables
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Apply pending migrations; safe when many processes do it at once
+    Up,
+    /// Take back the latest migrations, and the rows in their tables
+    Down {
+        /// How many migrations to take back
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+        /// Do it: rows are lost
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List migrations and whether they are applied
+    Status,
+}
+
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    if let Action::Down { steps, yes } = &args.action {
+        require_yes(*yes, &format!("takes back {steps} migration(s) and loses the rows in their tables"))?;
+    }
+    let config = context.config(Vec::new())?;
+    let reference = config.database.reference_schema;
+    let store = open_store(&config).await?;
+    let steps = match &args.action {
+        Action::Up => migration::up(store.db(), reference).await?.steps,
+        Action::Down { steps, .. } => migration::down(store.db(), reference, Some(*steps)).await?.steps,
+        Action::Status => return status(context, &migration::status(store.db(), reference).await?),
+    };
+    if context.json() {
+        output::json(&json!({ "steps": steps }))?;
+    } else if steps.is_empty() {
+        output::talk("nothing to do: the tables are as they should be");
+    } else {
+        for step in steps {
+            output::raw(&format!("{step}\n"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn status(context: &Context, steps: &[MigrationState]) -> anyhow::Result<Exit> {
+    let state = |step: &MigrationState| if step.applied { "applied" } else { "pending" };
+    if context.json() {
+        let steps: Vec<_> = steps.iter().map(|step| json!({ "name": step.name, "status": state(step) })).collect();
+        output::json(&steps)?;
+    } else {
+        output::table(["MIGRATION", "STATUS"], steps.iter().map(|step| [step.name.clone(), state(step).to_owned()]))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,198 @@
+//! The command line as the built program runs it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+fn efface(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_efface"));
+    command.args(args).env_clear();
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    efface(args).output().unwrap()
+}
+
+/// One request as it came over the wire.
+struct Received {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Received {
+    fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{}", self.head)).split_once(": ").unwrap().1
+    }
+
+    fn is_signed_with(&self, secret: &str) -> bool {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(&self.body);
+        mac.verify_slice(&STANDARD.decode(self.header("x-shopify-hmac-sha256")).unwrap()).is_ok()
+    }
+}
+
+/// A server that gives `count` requests the same answer, one connection each, and hands over what it received.
+fn server(count: usize, status: &'static str) -> (String, JoinHandle<Vec<Received>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let received = std::thread::spawn(move || {
+        (0..count)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let received = read_request(&mut stream);
+                let body = r#"{"jobId":null,"duplicate":false}"#;
+                let length = body.len();
+                write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+                    .unwrap();
+                received
+            })
+            .collect()
+    });
+    (address, received)
+}
+
+fn read_request(stream: &mut TcpStream) -> Received {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).unwrap();
+    Received { head, body }
+}
+
+#[test]
+fn a_triggered_webhook_is_signed_and_shaped_as_shopify_does() {
+    let (address, received) = server(1, "200 OK");
+    let trigger = ["webhook", "trigger", "--address", &address, "--secret", "hush", "--json"];
+    let about = ["--topic", "customers/redact", "--customer-id", "9007199254740993", "--order", "299938"];
+    let output = run(&[&trigger[..], &about[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["answers"][0]["status"], 200);
+    assert_eq!(printed["lastAnswer"]["duplicate"], false);
+
+    let received = received.join().unwrap().remove(0);
+    assert!(received.head.starts_with("POST /webhooks HTTP/1.1\r\n"), "{}", received.head);
+    assert!(received.is_signed_with("hush"));
+    assert_eq!(received.header("x-shopify-topic"), "customers/redact");
+    assert_eq!(received.header("x-shopify-shop-domain"), "snowdevil.myshopify.com");
+    assert_eq!(received.header("content-type"), "application/json");
+    let body: Value = serde_json::from_slice(&received.body).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "shop_id": 954_889, "shop_domain": "snowdevil.myshopify.com", "orders_to_redact": [299_938],
+            "customer": { "id": 9_007_199_254_740_993_u64, "email": null, "phone": null },
+        })
+    );
+}
+
+#[test]
+fn many_webhooks_have_an_id_each_and_a_given_id_makes_duplicates() {
+    for (extra, distinct) in [(&[][..], 3), (&["--webhook-id", "w-1"][..], 1)] {
+        let (address, received) = server(3, "200 OK");
+        let address = format!("{address}/custom/path");
+        let trigger =
+            ["webhook", "trigger", "--topic=shop/redact", "--address", &address, "--secret=hush", "--count=3"];
+        let output = run(&[&trigger[..], extra].concat());
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8(output.stdout).unwrap().contains("200     3"));
+        let received = received.join().unwrap();
+        let mut ids: Vec<_> = received.iter().map(|received| received.header("x-shopify-webhook-id")).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), distinct);
+        assert!(received.iter().all(|received| received.head.starts_with("POST /custom/path ")));
+    }
+}
+
+#[test]
+fn an_answer_other_than_2xx_and_no_answer_end_with_code_1() {
+    let (address, received) = server(1, "401 Unauthorized");
+    let trigger =
+        |address: &str| run(&["webhook", "trigger", "--topic=shop/redact", "--address", address, "--secret=x"]);
+    let refused = trigger(&address);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("401"));
+    received.join().unwrap();
+    let unanswered = trigger(&address);
+    assert_eq!(unanswered.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unanswered.stdout).contains("no answer"));
+    assert!(String::from_utf8_lossy(&unanswered.stderr).contains("refused"));
+}
+
+#[test]
+fn keys_are_generated_once_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("efface.keys");
+    let generate = || run(&["keys", "generate", "--output", file.to_str().unwrap()]);
+    let first = generate();
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    assert_eq!(String::from_utf8_lossy(&first.stdout).trim(), file.to_str().unwrap());
+    let keys = std::fs::read(&file).unwrap();
+    assert_eq!(generate().status.code(), Some(1));
+    assert_eq!(std::fs::read(&file).unwrap(), keys);
+}
+
+#[test]
+fn a_healthcheck_says_what_ready_says() {
+    for (status, code) in [("200 OK", 0), ("503 Service Unavailable", 1)] {
+        let (address, received) = server(1, status);
+        assert_eq!(run(&["healthcheck", "--address", &address]).status.code(), Some(code));
+        assert!(received.join().unwrap()[0].head.starts_with("GET /ready "));
+    }
+    let (address, received) = server(1, "200 OK");
+    let listen = address.strip_prefix("http://").unwrap();
+    let configured = efface(&["healthcheck"]).env("EFFACE__HTTP__LISTEN", listen).output().unwrap();
+    assert_eq!(configured.status.code(), Some(0));
+    received.join().unwrap();
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    for args in [
+        &["unknown"][..],
+        &["webhook", "trigger", "--topic=orders/create", "--address=http://localhost", "--secret=x"],
+        &["webhook", "trigger", "--topic=shop/redact", "--address=localhost:80", "--secret=x"],
+        &["webhook", "trigger", "--topic=shop/redact", "--address=http://localhost", "--secret=x", "--order=1"],
+        &["migrate", "down"],
+        &["jobs", "cancel", "gdpr_1", "--reason=mistake"],
+        &["jobs", "list", "--status=done"],
+        &["report", "--from=yesterday"],
+        &["-q", "-v", "check"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn completions_and_help_are_printed_to_stdout() {
+    for args in [&["completions", "bash"][..], &["--help"], &["webhook", "trigger", "--help"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("webhook"), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_who_leaves_early_is_no_error() {
+    let mut child = efface(&["completions", "bash"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
