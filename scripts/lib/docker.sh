@@ -36,7 +36,8 @@ docker_client() {
 }
 
 docker_write_file() {
-  (umask 077 && cat >"$dir/compose.yml.$BASHPID") <<YAML
+  local draft=$dir/compose.yml.$BASHPID
+  (umask 077 && cat >"$draft") <<YAML
 services:
   postgres:
     image: postgres:16
@@ -58,5 +59,5 @@ services:
       timeout: 20s
       retries: 60
 YAML
-  mv "$dir/compose.yml.$BASHPID" "$dir/compose.yml"
+  mv "$draft" "$dir/compose.yml"
 }

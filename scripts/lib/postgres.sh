@@ -26,19 +26,20 @@ postgres_folders() {
 postgres_start() {
   local user
   postgres_find
-  running postgres && return 0
-  user=$(account postgres)
-  own "$dir/postgres" "$user"
-  [ -f "$dir/postgres/ready" ] || postgres_create "$user"
-  # Nobody of ours lives, so this file is a leftover; with a zombie's or a stranger's id in it the server would not start.
-  rm -f "$dir/postgres/data/postmaster.pid"
-  launch postgres "$user" "$postgres_bin/postgres" -D "$dir/postgres/data" -p "$postgres_port"
-  wait_until postgres_answers postgres 120
-  # Left behind when the very first start was cut short.
-  if [ ! -f "$dir/postgres/ready" ]; then
-    PGPASSWORD=$password "$postgres_bin/createdb" -h 127.0.0.1 -p "$postgres_port" -U efface efface
-    touch "$dir/postgres/ready"
+  if ! running postgres; then
+    user=$(account postgres)
+    own "$dir/postgres" "$user"
+    [ -f "$dir/postgres/ready" ] || postgres_create "$user"
+    # Nobody of ours lives, so this file is a leftover; with a zombie's or a stranger's id in it the server would not start.
+    rm -f "$dir/postgres/data/postmaster.pid"
+    launch postgres "$user" "$postgres_bin/postgres" -D "$dir/postgres/data" -p "$postgres_port"
   fi
+  wait_until postgres_answers postgres 120
+  [ -f "$dir/postgres/ready" ] && return 0
+  # The database may be there from a start that was cut short between these lines.
+  postgres_psql -d postgres -Atc "select 1 from pg_database where datname = 'efface'" | grep -q 1 ||
+    postgres_psql -d postgres -qc 'create database efface'
+  touch "$dir/postgres/ready"
 }
 
 # A new cluster; half of one, from a start that was cut short, is removed first.
@@ -93,5 +94,9 @@ postgres_stop() { end postgres INT 20; }
 
 postgres_client() {
   postgres_find
-  PGPASSWORD=$password exec "$postgres_bin/psql" -X -h 127.0.0.1 -p "$postgres_port" -U efface -d efface "$@"
+  postgres_psql -d efface "$@"
+}
+
+postgres_psql() {
+  PGPASSWORD=$password "$postgres_bin/psql" -X -h 127.0.0.1 -p "$postgres_port" -U efface "$@"
 }

@@ -29,7 +29,10 @@ rabbitmq_find() {
 rabbitmq_start() {
   local user home=$dir/rabbitmq
   rabbitmq_find
-  running rabbitmq && return 0
+  if running rabbitmq; then
+    wait_until rabbitmq_answers rabbitmq 120
+    return
+  fi
   user=$(account rabbitmq)
   own "$home" "$user"
   rabbitmq_write_config "$home" "$user"

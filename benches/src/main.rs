@@ -1,0 +1,60 @@
+//! Measures Efface from outside, beside its peers, on one machine and in one run, so that ratios can be trusted where
+//! absolute figures cannot. See `benches/README.md` for what is measured, how, and what is not.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program: results to stdout, talk to stderr")]
+#![expect(clippy::cast_precision_loss, reason = "figures to read: 52 bits are plenty")]
+
+mod database;
+mod efface;
+mod footprint;
+mod http;
+mod ingest;
+mod jobs;
+mod load;
+mod machine;
+mod peers;
+mod process;
+mod queue;
+mod report;
+mod services;
+mod webhook;
+
+use clap::{Parser, Subcommand};
+
+/// Load generator and benches of Efface. Every bench starts what it needs, prints a table and then JSON.
+#[derive(Parser)]
+#[command(name = "efface-bench", version, max_term_width = 120)]
+struct Arguments {
+    /// Print JSON only.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Sends signed webhooks to a server that runs already.
+    Load(load::Arguments),
+    /// HTTP to a RabbitMQ quorum queue: Efface, a Node server, a minimal axum + lapin server.
+    Ingest(ingest::Arguments),
+    /// Erasure jobs on PostgreSQL: Efface, graphile-worker, hand-written SQL.
+    Jobs(jobs::Arguments),
+    /// One Efface process with all roles: time to ready, memory idle and under load.
+    Footprint(footprint::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let report = match arguments.bench {
+        Bench::Load(arguments) => load::bench(&arguments).await?,
+        Bench::Ingest(arguments) => ingest::bench(&arguments).await?,
+        Bench::Jobs(arguments) => jobs::bench(&arguments).await?,
+        Bench::Footprint(arguments) => footprint::bench(&arguments).await?,
+    };
+    if !arguments.json {
+        println!("{}", report.text());
+    }
+    println!("{}", report.json);
+    Ok(())
+}
