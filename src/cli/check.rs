@@ -58,7 +58,7 @@ pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
     }
     check_keys(&config, &mut findings);
     match open_store(&config).await {
-        Err(error) => findings.bad("database", false, error.to_string()),
+        Err(error) => findings.bad("database", false, told(error)),
         Ok(store) => {
             findings.good("database", config.database.url.masked());
             check_database(&config, &store, &mut findings).await;
@@ -74,6 +74,11 @@ pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
         }
     }
     conclude(context, &findings.0)
+}
+
+/// An error with its causes.
+fn told(error: AppError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn check_keys(config: &Config, findings: &mut Findings) {
@@ -110,7 +115,7 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         Err(AppError::DataMap(_)) if pending > 0 && config.data_map.file.is_none() => {
             findings.good("data map", "compiled-in; its tables are made by the pending migrations");
         }
-        Err(error) => findings.bad("data map", error.is_configuration(), error.to_string()),
+        Err(error) => findings.bad("data map", error.is_configuration(), told(error)),
     }
     match target::database_now(store.db()).await {
         Ok(Some(theirs)) if (theirs - Clock::system().now()).abs() > CLOCK_SKEW_MAX => {

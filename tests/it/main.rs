@@ -4,4 +4,6 @@
 
 mod cli;
 mod config;
+mod demo;
+mod docs;
 mod http;

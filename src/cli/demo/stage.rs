@@ -79,7 +79,8 @@ impl Stage {
         self.line(&format!("   curl -H 'Authorization: Bearer {token}' \\"))?;
         self.line(&format!("       http://{address}/api/v1/jobs"))?;
         self.line(&format!("   curl http://{address}/metrics"))?;
-        self.line(&format!("   efface report --database-url sqlite://{}\n", house.database.display()))
+        let program = std::env::args().next().unwrap_or_else(|| "efface".to_owned());
+        self.line(&format!("   {program} report --database-url sqlite://{}\n", house.database.display()))
     }
 
     fn painted(&self, code: &str, text: &str) -> String {
