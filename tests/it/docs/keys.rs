@@ -36,7 +36,9 @@ fn every_key_that_a_document_names_exists() {
     let sections: BTreeSet<&str> = known.iter().filter_map(|key| key.split('.').next()).collect();
     let (mut unknown, mut seen) = (Vec::new(), 0);
     for document in text::all() {
-        let blocks = document.blocks.iter().flat_map(|block| block.code.split_whitespace());
+        // Samples in TOML are loaded, below.
+        let blocks = document.blocks.iter().filter(|block| block.language != "toml");
+        let blocks = blocks.flat_map(|block| block.code.split_whitespace());
         let named = document.inline_code().into_iter().chain(blocks);
         for code in named.flat_map(|code| code.split([' ', '=', '"'])) {
             let key = match code.strip_prefix("EFFACE__") {
