@@ -77,6 +77,8 @@ pub struct Completion {
     pub job: Fenced,
     pub outcome: Outcome,
     pub result: serde_json::Value,
+    /// When the verifier found nothing; absent when there was nothing to verify.
+    pub verified_at: Option<DateTime<Utc>>,
 }
 
 /// A compare-and-set of one job's status.
@@ -277,17 +279,18 @@ pub async fn complete(
     completions: &[Completion],
 ) -> Result<HashSet<String>, StoreError> {
     let backend = conn.get_database_backend();
-    let json = if backend == DbBackend::Postgres { "::jsonb" } else { "" };
+    let (json, instant) = if backend == DbBackend::Postgres { ("::jsonb", "::timestamptz") } else { ("", "") };
     let mut values = vec![Value::from(now)];
     let keys = Rows::new()
         .text("keyId", completions.iter().map(|c| c.job.id.clone()))
         .int("keyFence", completions.iter().map(|c| c.job.fence))
         .text("outcome", completions.iter().map(|c| c.outcome.as_str()))
         .text("result", completions.iter().map(|c| c.result.to_string()))
+        .text_or_null("verified", completions.iter().map(|c| c.verified_at.map(super::rows::instant_text)))
         .table(backend, &mut values);
     let sql = format!(
         r#"UPDATE "GDPRJob" AS j SET "status"='completed',"outcome"=k."outcome","result"=k."result"{json},
-             "completedAt"=$1,"updatedAt"=$1,"leaseUntil"=NULL,"leaseOwner"=NULL,"progress"=NULL,"errorMessage"=NULL,
+             "verifiedAt"=k."verified"{instant},"completedAt"=$1,"updatedAt"=$1,"leaseUntil"=NULL,"leaseOwner"=NULL,"progress"=NULL,"errorMessage"=NULL,
              "holdReason"=NULL,"sealedPayload"=NULL
            FROM {keys} AS k WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'
            RETURNING "id""#
