@@ -17,7 +17,7 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
 /// How long the broker may take to answer.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Checks configuration, keys, database, broker and data map, and lists every problem
+/// Check configuration, keys, database, broker and data map, and list every problem
 ///
 /// Changes nothing. Exit code 0 when `serve` would start, 1 when something cannot be reached or does not fit, 2 when the
 /// configuration itself is wrong.

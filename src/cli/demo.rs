@@ -21,8 +21,8 @@ use summary::Summary;
 
 const EXAMPLES: &str = "\
 Examples:
-  efface demo            shows everything, then stays up until Ctrl-C, to look around
-  efface demo --exit     stops when done; exit code 0 only when every step held
+  efface demo            shows everything and stays up until Ctrl-C
+  efface demo --exit     stops when done; code 0 only when every step held
   efface demo --exit --json | jq .checks";
 
 /// Show the whole job on sample shops, with a throw-away database and nothing to install

@@ -3,7 +3,7 @@
 mod commands;
 mod keys;
 mod links;
-mod text;
+pub mod text;
 
 use std::collections::BTreeSet;
 

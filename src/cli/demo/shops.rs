@@ -142,8 +142,8 @@ impl At {
         self.shop.id.to_owned()
     }
 
-    fn number(&self) -> Option<String> {
-        Some(format!("#{}", 1001 + self.place))
+    fn number(&self) -> String {
+        format!("#{}", 1001 + self.place)
     }
 
     fn buyer(&self) -> &'static str {
@@ -155,8 +155,8 @@ fn each<T>(shop: &'static Sample, rows: impl Fn(At) -> Vec<T>) -> Vec<T> {
     shop.orders.iter().enumerate().flat_map(|(place, order)| rows(At { shop, order, place })).collect()
 }
 
-fn value() -> Option<Decimal> {
-    Some(Decimal::new(4_990, 2))
+fn value() -> Decimal {
+    Decimal::new(4_990, 2)
 }
 
 fn days_before(now: NaiveDateTime, days: u64) -> NaiveDateTime {
@@ -184,8 +184,8 @@ fn log(at: &At, now: NaiveDateTime, platform: &str) -> conversion_log::Model {
         id: at.id(&format!("log_{platform}")),
         shop_id: at.shop_id(),
         order_id: at.order.to_owned(),
-        order_number: at.number(),
-        order_value: value(),
+        order_number: Some(at.number()),
+        order_value: Some(value()),
         currency: "EUR".to_owned(),
         event_id: Some(at.id("event")),
         platform: platform.to_owned(),
@@ -204,8 +204,8 @@ fn job(at: &At, now: NaiveDateTime) -> conversion_job::Model {
         id: at.id("job"),
         shop_id: at.shop_id(),
         order_id: at.order.to_owned(),
-        order_number: at.number(),
-        order_value: value(),
+        order_number: Some(at.number()),
+        order_value: Some(value()),
         currency: "EUR".to_owned(),
         capi_input: Some(PersonalJson(json!({ "user_data": { "em": at.buyer() } }))),
         status: "completed".to_owned(),
@@ -239,7 +239,7 @@ fn survey(at: &At, now: NaiveDateTime) -> survey_response::Model {
         id: at.id("survey"),
         shop_id: at.shop_id(),
         order_id: at.order.to_owned(),
-        order_number: at.number(),
+        order_number: Some(at.number()),
         rating: Some(5),
         feedback: Some(PersonalText(format!("Please write to {} when it is back in stock.", at.buyer()))),
         source: Some("search".to_owned()),

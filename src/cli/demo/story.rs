@@ -169,7 +169,7 @@ impl Story<'_> {
         for job in jobs.iter().filter(|job| job["outcome"] == "erased") {
             let result = &job["result"];
             let tables = counted(result, "deleted").len();
-            let at = result["verifiedAt"].as_str().context("a job was completed without being verified")?;
+            let at = job["verifiedAt"].as_str().context("a job was completed without being verified")?;
             let said = format!("residual {} in {tables} tables, at {at}", result["residual"]);
             self.stage.fact(job["payload"].get("customer_id").map_or("shop/redact", |_| "customers/redact"), &said)?;
         }

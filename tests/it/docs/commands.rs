@@ -106,6 +106,9 @@ fn every_command_named_in_prose_exists() {
 fn every_example_in_a_help_text_parses() {
     fn walk(command: &clap::Command, seen: &mut usize) {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in examples.lines() {
+            assert!(line.chars().count() <= 80, "too wide for a narrow terminal: {line}");
+        }
         // What an example does stands after it, two spaces away at least.
         let examples = examples.replace("\\\n      ", "");
         for line in examples.lines().filter(|line| line.starts_with("  ")) {
