@@ -52,6 +52,19 @@ async fn a_batch_that_cannot_be_made_durable_comes_again_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_made_durable_until_the_shutdown_is_still_in_the_queue() {
+    on_stage(async |stage| {
+        let actor = stage.enter().await;
+        join_all((0..20).map(|id| actor.broker.publish(webhook(id)))).await.into_iter().for_each(Result::unwrap);
+        let consumer = actor.broker.consume(|_| async { Err(BatchUnavailable) });
+        actor.reach(|state| state.consuming == Consuming::Paused).await;
+        actor.leave(consumer).await;
+        assert_eq!(stage.take_all(&stage.settings.topology.queue).await.len(), 20);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_message_lies_sealed_in_the_dead_letter_queue_with_its_reason_and_the_original_is_acknowledged() {
     on_stage(async |stage| {
         let actor = stage.enter().await;
