@@ -2,10 +2,12 @@
 //! broker that `scripts/services` started, and nobody else on it.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use efface::broker::{Broker, BrokerSettings, BrokerState, Consuming, PublishError, Publishing};
 use efface::shutdown::Shutdown;
+use futures_util::FutureExt as _;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
@@ -155,13 +157,17 @@ async fn chaos_a_broker_short_of_memory_is_not_ready_takes_nothing_and_recovers(
         let publish_timeout = Duration::from_secs(1);
         let actor = stage.enter_with(BrokerSettings { publish_timeout, ..stage.settings.clone() }).await;
         services("rabbitmqctl", &["set_vm_memory_high_watermark", "0.000001"]).await;
-        // The broker says so at the first publish that it does not take.
-        let first = actor.broker.publish(webhook("first")).await.unwrap_err();
-        assert!(matches!(first, PublishError::TimedOut(_) | PublishError::Blocked), "{first}");
-        actor.reach(|state| state.publishing == Publishing::Blocked).await;
-        assert!(!actor.broker.is_ready());
-        assert_eq!(actor.broker.publish(webhook("second")).await, Err(PublishError::Blocked));
+        let refused = AssertUnwindSafe(async {
+            // The broker says so at the first publish that it does not take.
+            let first = actor.broker.publish(webhook("first")).await.unwrap_err();
+            assert!(matches!(first, PublishError::TimedOut(_) | PublishError::Blocked), "{first}");
+            actor.reach(|state| state.publishing == Publishing::Blocked).await;
+            assert!(!actor.broker.is_ready());
+            assert_eq!(actor.broker.publish(webhook("second")).await, Err(PublishError::Blocked));
+        });
+        let refused = refused.catch_unwind().await;
         services("rabbitmqctl", &["set_vm_memory_high_watermark", "0.4"]).await;
+        refused.unwrap_or_else(|panic| resume_unwind(panic));
         actor.reach(BrokerState::is_ready).await;
         actor.broker.publish(webhook("third")).await.unwrap();
     })

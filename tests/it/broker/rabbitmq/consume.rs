@@ -139,21 +139,26 @@ async fn at_shutdown_the_batch_in_hand_is_finished_and_the_rest_goes_back_to_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_is_parked_before_the_end_even_when_the_shutdown_has_come() {
+async fn a_batch_in_hand_at_the_shutdown_can_still_publish_and_park() {
     on_stage(async |stage| {
         let actor = stage.enter().await;
         actor.broker.publish(webhook("bad")).await.unwrap();
-        let shutdown = actor.shutdown.clone();
+        let (broker, shutdown) = (actor.broker.clone(), actor.shutdown.clone());
         let consumer = actor.broker.consume(move |batch| {
-            shutdown.cancel();
-            let park = |_| Disposition::Park { reason: "unreadable", sealed: b"sealed".to_vec(), headers: vec![] };
-            let dispositions = batch.iter().map(park).collect();
-            async { Ok(dispositions) }
+            let (broker, shutdown) = (broker.clone(), shutdown.clone());
+            async move {
+                shutdown.cancel();
+                for id in 0..50 {
+                    broker.publish(webhook(id)).await.unwrap();
+                }
+                let park = |_| Disposition::Park { reason: "unreadable", sealed: b"sealed".to_vec(), headers: vec![] };
+                Ok(batch.iter().map(park).collect())
+            }
         });
         actor.shutdown.cancelled().await;
         actor.leave(consumer).await;
         assert_eq!(stage.take_all(&stage.settings.topology.dead_letter_queue).await.len(), 1);
-        assert!(stage.take_all(&stage.settings.topology.queue).await.is_empty());
+        assert_eq!(stage.take_all(&stage.settings.topology.queue).await.len(), 50);
     })
     .await;
 }

@@ -4,13 +4,20 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use efface::broker::{PublishError, Topology};
+use efface::shutdown::Shutdown;
 use futures_util::future::join_all;
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{ExchangeKind, types::ShortString};
 use tokio::sync::mpsc;
 
 use super::stage::{Actor, Stage, next, on_stage, webhook};
+
+async fn bind(stage: &Stage) {
+    let Topology { exchange, queue, .. } = stage.settings.topology.clone();
+    let options = QueueBindOptions::default();
+    stage.channel().await.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await.unwrap();
+}
 
 async fn unbind(stage: &Stage) {
     let Topology { exchange, queue, .. } = stage.settings.topology.clone();
@@ -64,15 +71,26 @@ async fn an_unroutable_message_is_an_error_and_the_binding_is_made_again() {
 async fn no_message_that_came_back_is_taken_for_published_among_many() {
     on_stage(async |stage| {
         let actor = stage.enter().await;
-        // The binding goes while hundreds are under way, and comes back: confirms of both kinds share frames.
-        let publishes = join_all((0..2_000).map(|id| actor.broker.publish(webhook(id))));
-        let (results, ()) = tokio::join!(publishes, unbind(stage));
+        // The binding goes and comes while thousands are under way: confirms of both kinds share frames.
+        let done = Shutdown::new();
+        let flow = async {
+            let results = join_all((0..6_000).map(|id| actor.broker.publish(webhook(id)))).await;
+            done.cancel();
+            results
+        };
+        let toggling = async {
+            while !done.is_cancelled() {
+                unbind(stage).await;
+                bind(stage).await;
+            }
+        };
+        let (results, ()) = tokio::join!(flow, toggling);
         let told: HashSet<_> =
             results.iter().enumerate().filter(|(_, result)| result.is_ok()).map(|(id, _)| id.to_string()).collect();
         let kept = stage.take_all(&stage.settings.topology.queue).await;
         let kept: HashSet<_> =
             kept.iter().map(|kept| kept.properties.message_id().as_ref().unwrap().to_string()).collect();
-        println!("{} of 2000 published, {} in the queue", told.len(), kept.len());
+        println!("6000 published, {} confirmed, {} in the queue", told.len(), kept.len());
         let missing: Vec<_> = told.difference(&kept).collect();
         assert!(missing.is_empty(), "told as published, and in no queue: {missing:?}");
     })
