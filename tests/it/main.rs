@@ -1,7 +1,8 @@
-//! The built program and its rooms, from outside.
+//! Guarantees that take more than one room, the built program or a server to keep.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
 
+mod broker;
 mod cli;
 mod config;
 mod http;
