@@ -75,10 +75,10 @@ pub struct ListArgs {
     #[arg(long, value_delimiter = ',', value_parser = statuses())]
     pub status: Vec<JobStatus>,
     /// Most jobs to list
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub limit: u64,
     /// Where the previous page ended, as it said
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     pub cursor: Option<String>,
 }
 

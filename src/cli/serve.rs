@@ -13,9 +13,9 @@ use crate::shutdown::Shutdown;
 
 const EXAMPLES: &str = "\
 Examples:
-  SHOPIFY_API_SECRET=… efface serve                  everything in one process, on SQLite
-  efface serve --config efface.toml --role http      only the HTTP door; needs a broker or a database
-  efface serve --role worker,scheduler               only the work";
+  SHOPIFY_API_SECRET=… efface serve       everything in one process, on SQLite
+  efface serve --role http                only the HTTP door
+  efface serve --role worker,scheduler    only the work";
 
 /// Take webhooks in and work them off, until asked to stop
 ///
@@ -35,7 +35,7 @@ pub struct Args {
 /// A part of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Everything below
+    /// All of the below
     All,
     /// The HTTP door: webhooks, API, health
     Http,

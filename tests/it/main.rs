@@ -5,4 +5,6 @@
 mod broker;
 mod cli;
 mod config;
+mod demo;
+mod docs;
 mod http;
