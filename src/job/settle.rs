@@ -42,6 +42,13 @@ impl Done {
             Self::Exported => JobType::DataRequest,
         }
     }
+
+    fn verified_at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Erased { verified, .. } => Some(verified.at()),
+            Self::Exported => None,
+        }
+    }
 }
 
 /// The counters of a job's result: the keys that its type touches, zeros included.
@@ -49,7 +56,7 @@ fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
     let deleted = |key: &str| Value::from(job.progress.deleted.get(key).copied().unwrap_or_default());
     let mut result = Map::new();
     match job.done {
-        Done::Erased { whole_shop, verified } => {
+        Done::Erased { whole_shop, .. } => {
             if whole_shop {
                 for table in map.shop_tables() {
                     result.insert(table.result_key.clone(), deleted(&table.result_key));
@@ -61,7 +68,6 @@ fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
                 }
             }
             result.insert("residual".to_owned(), Value::from(0));
-            result.insert("verifiedAt".to_owned(), Value::from(crate::clock::rfc3339(verified.at())));
         }
         Done::Exported => {
             for (table, _) in map.export_tables() {
@@ -111,6 +117,7 @@ pub async fn complete(
                 "outcome": completion.outcome,
                 "rows": job.progress.total(),
                 "attempts": job.claim.attempts,
+                "verifiedAt": job.done.verified_at().map(crate::clock::rfc3339),
             }),
         })
         .collect();
@@ -145,7 +152,8 @@ impl Settler {
         // The machine decides whether there is another attempt; the pause of the last one serves as well.
         let attempt = u32::try_from(attempts).unwrap_or(1).clamp(1, self.retry.attempts_max.saturating_sub(1).max(1));
         let pause = self.retry.delay(attempt, jitter()).unwrap_or(self.retry.max);
-        self.clock.now() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1))
+        // In whole milliseconds, as the clock tells them: what is due at an instant is due when the clock shows it.
+        self.clock.now() + i64::try_from(pause.as_millis()).map_or(TimeDelta::hours(1), TimeDelta::milliseconds)
     }
 
     /// Applies an event to one claimed job, with its audit entry. False when the claim no longer held.
