@@ -121,11 +121,7 @@ impl House {
     }
 
     pub fn arrival(&self, webhook: &Webhook) -> Arrival {
-        Arrival {
-            delivery: webhook.delivery(),
-            source: entity::source::Source::Http,
-            received_at: self.clock.now(),
-        }
+        Arrival { delivery: webhook.delivery(), source: entity::source::Source::Http, received_at: self.clock.now() }
     }
 
     /// Looks at the queue once.
@@ -229,8 +225,7 @@ async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown
         ("jobs.lease_seconds", (LEASE_MS / 1_000).to_string()),
     ];
     overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
-    let overrides =
-        overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
+    let overrides = overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
     let config = Config::load(&LoadOptions { overrides, ..LoadOptions::default() }).unwrap();
     App::build(config, clock, shutdown).await.unwrap()
 }

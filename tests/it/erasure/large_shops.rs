@@ -81,7 +81,9 @@ async fn stop_midway(house: &House, id: &str) -> (WriteTransaction, u64) {
 async fn open_vast_shop(house: &House) {
     house.open_shop(ADA).await;
     let rows: Vec<String> = (0..600).map(|n| format!("('sr {n}','id of {ADA}','{n}')")).collect();
-    house.execute(&format!(r#"INSERT INTO "SurveyResponse" ("id","shopId","orderId") VALUES {}"#, rows.join(","))).await;
+    house
+        .execute(&format!(r#"INSERT INTO "SurveyResponse" ("id","shopId","orderId") VALUES {}"#, rows.join(",")))
+        .await;
 }
 
 both_databases! {
@@ -236,4 +238,3 @@ both_databases! {
         assert!(target::shops(house.store().db(), &DataMap::reference().shop, vec![ADA.to_owned()], false).await.unwrap().is_empty());
     }
 }
-

@@ -57,7 +57,9 @@ impl House {
             let sql = format!(
                 r#"SELECT t."id" AS "id", {shop} AS "shop", {order} AS "of", {row} AS "row" FROM "{table}" AS t"#
             );
-            for row in self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap() {
+            for row in
+                self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap()
+            {
                 let shop: String = row.try_get("", "shop").unwrap();
                 let key = Row {
                     table,
@@ -77,7 +79,8 @@ impl House {
             return "row_to_json(t)::text".to_owned();
         }
         let sql = format!("SELECT name FROM pragma_table_info('{table}')");
-        let columns = self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap();
+        let columns =
+            self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap();
         let quoted = columns.iter().map(|row| format!(r#"quote(t."{}")"#, row.try_get::<String>("", "name").unwrap()));
         quoted.collect::<Vec<_>>().join(" || ',' || ")
     }
@@ -88,7 +91,9 @@ impl House {
         for table in migration::OWN_TABLES {
             let row = self.row_as_text(table).await;
             let sql = format!(r#"SELECT {row} AS "row" FROM "{table}" AS t"#);
-            for row in self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap() {
+            for row in
+                self.store().db().query_all_raw(Statement::from_string(self.store().backend(), sql)).await.unwrap()
+            {
                 all.push_str(&row.try_get::<String>("", "row").unwrap());
                 all.push('\n');
             }
