@@ -35,6 +35,13 @@ pub enum Done {
 }
 
 impl Done {
+    fn verified_at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Erased { verified, .. } => Some(verified.at()),
+            Self::Exported => None,
+        }
+    }
+
     fn job_type(self) -> JobType {
         match self {
             Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
@@ -99,7 +106,12 @@ pub async fn complete(
 ) -> Result<HashSet<String>, StoreError> {
     let completions: Vec<Completion> = jobs
         .iter()
-        .map(|job| Completion { job: job.claim.fenced(), outcome: outcome(job), result: result(map, job, now) })
+        .map(|job| Completion {
+            job: job.claim.fenced(),
+            outcome: outcome(job),
+            result: result(map, job, now),
+            verified_at: job.done.verified_at(),
+        })
         .collect();
     let completed = gdpr_job::complete(conn, now, &completions).await?;
     let entries = jobs

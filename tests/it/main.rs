@@ -1,12 +1,16 @@
-//! The built program and its rooms, from outside.
+//! Guarantees that take more than one room, the built program or a server to keep.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
 
 #[macro_use]
 mod house;
 
+mod beside;
+mod broker;
 mod cli;
 mod config;
+mod demo;
+mod docs;
 mod erasure;
 mod http;
 mod house_rules;
