@@ -49,13 +49,6 @@ impl Done {
             Self::Exported => JobType::DataRequest,
         }
     }
-
-    fn verified_at(self) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Erased { verified, .. } => Some(verified.at()),
-            Self::Exported => None,
-        }
-    }
 }
 
 /// The counters of a job's result: the keys that its type touches, zeros included.
@@ -129,7 +122,6 @@ pub async fn complete(
                 "outcome": completion.outcome,
                 "rows": job.progress.total(),
                 "attempts": job.claim.attempts,
-                "verifiedAt": job.done.verified_at().map(crate::clock::rfc3339),
             }),
         })
         .collect();

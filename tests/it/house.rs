@@ -267,3 +267,10 @@ macro_rules! on_postgres {
         }
     };
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "the test leaves jobs that nobody works")]
+async fn a_test_that_leaves_jobs_unworked_fails() {
+    let house = House::sqlite().await;
+    house.post(&Webhook::shop_redact(ADA)).await;
+}

@@ -24,7 +24,12 @@ async fn assert_harmless(house: &House, stale: &Claimed) {
         tx.commit().await.unwrap();
     }
     let tx = house.store().begin_write().await.unwrap();
-    let completion = Completion { job: stale.fenced(), outcome: Outcome::Erased, result: json!({ "stale": true }) };
+    let completion = Completion {
+        job: stale.fenced(),
+        outcome: Outcome::Erased,
+        result: json!({ "stale": true }),
+        verified_at: None,
+    };
     assert!(gdpr_job::complete(&*tx, house.clock.now(), &[completion]).await.unwrap().is_empty());
     let saved = gdpr_job::save_progress(&*tx, vec![(stale.fenced(), json!({ "deleted": { "x": 9 } }))]).await;
     assert!(matches!(saved, Err(StoreError::Count { expected: 1, touched: 0, .. })), "{saved:?}");
