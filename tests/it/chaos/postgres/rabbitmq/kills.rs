@@ -109,6 +109,13 @@ impl Town {
         }
     }
 
+    /// Starts all programs again.
+    pub async fn reopen(&mut self) {
+        for (program, plan) in self.programs.iter_mut().zip(&self.plans) {
+            *program = Program::start(plan).await;
+        }
+    }
+
     /// What all programs have logged, in all their lives.
     pub fn logs(&self) -> String {
         let read = |plan: &Plan| std::fs::read_to_string(plan.folder.join(format!("{}.log", plan.name))).unwrap();
