@@ -34,23 +34,23 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Why the house cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    #[error("the database at {0} cannot be used: {1}")]
+    #[error("the database at {0} cannot be used")]
     Database(String, #[source] StoreError),
-    #[error("the tables could not be brought up to date: {0}")]
+    #[error("the tables could not be brought up to date")]
     Migration(#[from] migration::MigrationError),
     #[error("{0} migration(s) are pending; run `efface migrate up`, or set database.auto_migrate = true")]
     Pending(usize),
-    #[error("the keys at {0} cannot be used: {1}")]
+    #[error("the keys at {0} cannot be used")]
     Keys(PathBuf, #[source] KeyringError),
     #[error("keys.file is not set; make one with `efface keys generate --output FILE`, or use a SQLite file")]
     NoKeysFile,
     #[error("webhooks.secrets is empty: without the app's secret no webhook can be verified")]
     NoSecret,
-    #[error("data_map.file {0} cannot be read: {1}")]
+    #[error("data_map.file {0} cannot be read")]
     DataMapFile(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
     DataMap(#[from] Problems),
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }
 

@@ -31,13 +31,13 @@ pub use exit::{Exit, UsageError};
 
 const EXAMPLES: &str = "\
 Examples:
-  efface demo                       the whole job on sample data, nothing to install
+  efface demo                       the whole job on sample data
   efface serve                      webhooks in, verified erasures out
-  efface check                      is everything configured, reachable and consistent?
+  efface check                      does everything fit together?
   efface jobs list --status failed  what needs a person
   efface report --format csv        how the duties stand
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 verification failed.";
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not verified";
 
 /// Answers Shopify-style privacy webhooks with verified erasure.
 #[derive(Debug, Parser)]

@@ -44,7 +44,7 @@ impl Default for PoolLimits {
         Self {
             connections_max: 10,
             acquire_timeout: Duration::from_secs(5),
-            idle_in_transaction_timeout: Duration::from_secs(60),
+            idle_in_transaction_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -91,7 +91,15 @@ impl Store {
             let idle_ms = limits.idle_in_transaction_timeout.as_millis().to_string();
             options.set_application_name("efface");
             options.map_sqlx_postgres_opts(move |postgres| {
-                postgres.options([("idle_in_transaction_session_timeout", idle_ms.as_str())])
+                postgres.options([
+                    ("idle_in_transaction_session_timeout", idle_ms.as_str()),
+                    // Our joins are lists of keys against indexed columns. Fed with a whole batch of keys, or with the
+                    // statistics of a table that was empty a moment ago, the planner would read tables from end to end
+                    // for them, or spend longer on compiling the statement than on running it.
+                    ("enable_hashjoin", "off"),
+                    ("enable_mergejoin", "off"),
+                    ("jit", "off"),
+                ])
             });
         }
         let db = Database::connect(options).await.map_err(StoreError::from)?;

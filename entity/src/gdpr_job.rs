@@ -284,6 +284,8 @@ pub struct Model {
     pub scheduled_at: DateTimeUtc,
     /// When the latest attempt began. Set by the claim.
     pub processed_at: Option<DateTimeUtc>,
+    /// When the rows were last looked for and none was found. Set with `completed`, by erasures only; never changes after.
+    pub verified_at: Option<DateTimeUtc>,
     /// When it ended. Set with `completed` or `cancelled`; never changes after. Retention counts from here.
     pub completed_at: Option<DateTimeUtc>,
     /// When the row last changed. Set by every statement that writes the row.

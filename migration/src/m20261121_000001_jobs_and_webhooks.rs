@@ -52,6 +52,7 @@ async fn gdpr_job(manager: &SchemaManager<'_>, c: Columns) -> Result<(), DbErr> 
         c.instant("dueAt"),
         c.instant("scheduledAt"),
         null(c.instant("processedAt")),
+        null(c.instant("verifiedAt")),
         null(c.instant("completedAt")),
         c.instant("updatedAt"),
     ];

@@ -37,7 +37,7 @@ pub enum PublishError {
     Refused,
     #[error("the channel gives no confirms")]
     NotConfirmed,
-    #[error("{0} is longer than 255 bytes; nothing was sent")]
+    #[error("{0} cannot be carried because of its length; nothing was sent")]
     TooLong(&'static str),
 }
 

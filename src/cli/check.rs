@@ -17,7 +17,7 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
 /// How long the broker may take to answer.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Checks configuration, keys, database, broker and data map, and lists every problem
+/// Check configuration, keys, database, broker and data map, and list every problem
 ///
 /// Changes nothing. Exit code 0 when `serve` would start, 1 when something cannot be reached or does not fit, 2 when the
 /// configuration itself is wrong.
@@ -58,7 +58,7 @@ pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
     }
     check_keys(&config, &mut findings);
     match open_store(&config).await {
-        Err(error) => findings.bad("database", false, error.to_string()),
+        Err(error) => findings.bad("database", false, told(error)),
         Ok(store) => {
             findings.good("database", config.database.url.masked());
             check_database(&config, &store, &mut findings).await;
@@ -74,6 +74,11 @@ pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
         }
     }
     conclude(context, &findings.0)
+}
+
+/// An error with its causes.
+fn told(error: AppError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn check_keys(config: &Config, findings: &mut Findings) {
@@ -110,7 +115,7 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         Err(AppError::DataMap(_)) if pending > 0 && config.data_map.file.is_none() => {
             findings.good("data map", "compiled-in; its tables are made by the pending migrations");
         }
-        Err(error) => findings.bad("data map", error.is_configuration(), error.to_string()),
+        Err(error) => findings.bad("data map", error.is_configuration(), told(error)),
     }
     match target::database_now(store.db()).await {
         Ok(Some(theirs)) if (theirs - Clock::system().now()).abs() > CLOCK_SKEW_MAX => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use super::UsageError;
 use crate::config::{Config, ConfigErrors, LoadOptions, Origin, Override, Secret, process_environment};
 use crate::telemetry::{self, Filter, Format};
 
@@ -67,6 +68,19 @@ impl Context {
         let config = self.load(flags)?;
         telemetry::start(config.log.format, &config.log.filter);
         Ok(config)
+    }
+
+    /// Refuses the options that lead to a configuration, for a command that must not be led anywhere.
+    ///
+    /// # Errors
+    /// When `--config` or `--database-url` is given.
+    pub fn refuse_configuration(&self, because: &str) -> Result<(), UsageError> {
+        let given = match (&self.globals.config, &self.globals.database_url) {
+            (Some(_), _) => "--config",
+            (None, Some(_)) => "--database-url",
+            (None, None) => return Ok(()),
+        };
+        Err(UsageError(format!("{given} has no effect here: {because}")))
     }
 
     /// Starts the log of a command that needs no configuration.

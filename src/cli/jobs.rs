@@ -75,10 +75,10 @@ pub struct ListArgs {
     #[arg(long, value_delimiter = ',', value_parser = statuses())]
     pub status: Vec<JobStatus>,
     /// Most jobs to list
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub limit: u64,
     /// Where the previous page ended, as it said
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     pub cursor: Option<String>,
 }
 
@@ -109,7 +109,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let wake = Wake::default();
     let job = command::apply(&store, &Clock::system(), &wake, actor, id, command).await?;
     wake.announce_once(&store).await;
-    print(context, JobView::from(job))?;
+    print(context, &JobView::from(job))?;
     Ok(Exit::Done)
 }
 
@@ -148,16 +148,16 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
 
 async fn show(context: &Context, store: &Store, id: &str) -> anyhow::Result<Exit> {
     let job = query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
-    print(context, JobView::from(job))?;
+    print(context, &JobView::from(job))?;
     Ok(Exit::Done)
 }
 
 /// One job, field by field.
-fn print(context: &Context, job: JobView) -> anyhow::Result<()> {
+fn print(context: &Context, job: &JobView) -> anyhow::Result<()> {
     if context.json() {
-        return Ok(output::json(&job)?);
+        return Ok(output::json(job)?);
     }
-    let serde_json::Value::Object(fields) = serde_json::to_value(&job)? else { return Ok(()) };
+    let serde_json::Value::Object(fields) = serde_json::to_value(job)? else { return Ok(()) };
     let rows = fields.into_iter().map(|(name, value)| {
         let text = match value {
             serde_json::Value::Null => "-".to_owned(),

@@ -22,7 +22,7 @@ pub enum Action {
     /// Take back the latest migrations, and the rows in their tables
     Down {
         /// How many migrations to take back
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
         /// Do it: rows are lost
         #[arg(long)]

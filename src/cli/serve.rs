@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::ValueEnum;
+use tokio::net::TcpListener;
 
 use super::{Context, Exit};
 use crate::app::{App, Roles};
@@ -12,9 +13,9 @@ use crate::shutdown::Shutdown;
 
 const EXAMPLES: &str = "\
 Examples:
-  SHOPIFY_API_SECRET=… efface serve                  everything in one process, on SQLite
-  efface serve --config efface.toml --role http      only the HTTP door; needs a broker or a database
-  efface serve --role worker,scheduler               only the work";
+  SHOPIFY_API_SECRET=… efface serve       everything in one process, on SQLite
+  efface serve --role http                only the HTTP door
+  efface serve --role worker,scheduler    only the work";
 
 /// Take webhooks in and work them off, until asked to stop
 ///
@@ -34,7 +35,7 @@ pub struct Args {
 /// A part of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Everything below
+    /// All of the below
     All,
     /// The HTTP door: webhooks, API, health
     Http,
@@ -58,7 +59,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let database = config.database.url.masked();
     let app = App::build(config, Clock::system(), shutdown).await?;
     let listener = if roles.http { Some(app.listen().await?) } else { None };
-    let address = listener.as_ref().map(|listener| listener.local_addr()).transpose()?;
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     tracing::info!(roles = ?args.role, database, broker, version = env!("CARGO_PKG_VERSION"), "efface is open");
     if let Some(address) = address {
         tracing::info!(%address, "webhooks are taken at http://{address}/webhooks");

@@ -7,6 +7,9 @@ mod trigger;
 
 use clap::Subcommand;
 
+pub(super) use body::About;
+pub(super) use signed::{Delivery, signature};
+
 use super::{Context, Exit};
 
 /// Send webhooks as Shopify would

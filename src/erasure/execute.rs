@@ -78,7 +78,6 @@ pub async fn batch(
     progress: &mut [Progress],
     rows_max: u64,
 ) -> Result<Vec<Fate>, StoreError> {
-    target::prefer_index(conn).await?;
     let placed: Vec<(usize, &Target)> = targets.iter().enumerate().collect();
     let known: HashMap<String, String> = targets
         .iter()

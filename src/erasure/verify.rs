@@ -31,7 +31,7 @@ impl Verified {
 pub enum Verdict {
     /// Nothing.
     Clean(Verified),
-    /// Rows are left: table and number of keys that still find one.
+    /// Rows are left: table and number of rows.
     Residue(Vec<(String, u64)>),
 }
 

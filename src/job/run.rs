@@ -206,7 +206,10 @@ impl Inner {
             match task(claim) {
                 Ok(task) if task.job_type == JobType::DataRequest => exports.push(task),
                 Ok(task) => small.push(task),
-                Err((claim, error)) => self.fail(&claim, false, error.to_string()).await?,
+                Err(unreadable) => {
+                    let (claim, error) = *unreadable;
+                    self.fail(&claim, false, error.to_string()).await?;
+                }
             }
         }
         if !small.is_empty() {
@@ -465,7 +468,7 @@ fn claims_lost(lost: usize) {
     }
 }
 
-fn task(claim: Claimed) -> Result<Task, (Claimed, UnreadablePayload)> {
+fn task(claim: Claimed) -> Result<Task, Box<(Claimed, UnreadablePayload)>> {
     let read = |claim: &Claimed| {
         let job_type: JobType = claim.job_type.parse().map_err(|_| UnreadablePayload::job_type(&claim.id))?;
         let orders = |key| Target::of_orders(&claim.id, &claim.shop_domain, &claim.payload, key);
@@ -481,6 +484,6 @@ fn task(claim: Claimed) -> Result<Task, (Claimed, UnreadablePayload)> {
             let progress = Progress::from_json(claim.progress.as_ref());
             Ok(Task { claim, job_type, target, progress })
         }
-        Err(error) => Err((claim, error)),
+        Err(error) => Err(Box::new((claim, error))),
     }
 }

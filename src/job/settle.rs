@@ -35,6 +35,13 @@ pub enum Done {
 }
 
 impl Done {
+    fn verified_at(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Erased { verified, .. } => Some(verified.at()),
+            Self::Exported => None,
+        }
+    }
+
     fn job_type(self) -> JobType {
         match self {
             Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
@@ -49,7 +56,7 @@ fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
     let deleted = |key: &str| Value::from(job.progress.deleted.get(key).copied().unwrap_or_default());
     let mut result = Map::new();
     match job.done {
-        Done::Erased { whole_shop, verified } => {
+        Done::Erased { whole_shop, .. } => {
             if whole_shop {
                 for table in map.shop_tables() {
                     result.insert(table.result_key.clone(), deleted(&table.result_key));
@@ -61,7 +68,6 @@ fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
                 }
             }
             result.insert("residual".to_owned(), Value::from(0));
-            result.insert("verifiedAt".to_owned(), Value::from(crate::clock::rfc3339(verified.at())));
         }
         Done::Exported => {
             for (table, _) in map.export_tables() {
@@ -93,7 +99,12 @@ pub async fn complete(
 ) -> Result<HashSet<String>, StoreError> {
     let completions: Vec<Completion> = jobs
         .iter()
-        .map(|job| Completion { job: job.claim.fenced(), outcome: outcome(job), result: result(map, job, now) })
+        .map(|job| Completion {
+            job: job.claim.fenced(),
+            outcome: outcome(job),
+            result: result(map, job, now),
+            verified_at: job.done.verified_at(),
+        })
         .collect();
     let completed = gdpr_job::complete(conn, now, &completions).await?;
     let entries = jobs

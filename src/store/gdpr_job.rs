@@ -57,6 +57,10 @@ pub struct Claimed {
     pub due_at: DateTime<Utc>,
 }
 
+/// That a row is being worked, said so that PostgreSQL does not read it as a reason to scan the small index of leases
+/// instead of looking each id up: that index is full of entries of jobs that are done.
+const PROCESSING: &str = r#"j."status" IS NOT DISTINCT FROM 'processing'"#;
+
 /// Which row a claim speaks of, and with which right.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fenced {
@@ -77,6 +81,8 @@ pub struct Completion {
     pub job: Fenced,
     pub outcome: Outcome,
     pub result: serde_json::Value,
+    /// When the verifier found nothing; absent when there was nothing to verify.
+    pub verified_at: Option<DateTime<Utc>>,
 }
 
 /// A compare-and-set of one job's status.
@@ -173,7 +179,7 @@ pub async fn claim(
              ORDER BY "scheduledAt","id" LIMIT $3 {skip_locked})
            UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
              "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
-           FROM due WHERE "id"="dueId" AND "status" IN ('queued','retrying')
+           FROM due WHERE "id"="dueId"
            RETURNING "id","fence","attempts","shopDomain","jobType","payload","progress","createdAt","dueAt""#
     );
     let tx = store.begin_write().await?;
@@ -221,7 +227,7 @@ pub async fn hold_claims(
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let keys = fences(claims).table(backend, &mut values);
-    let same = r#"j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'"#;
+    let same = format!(r#"j."id"=k."keyId" AND j."fence"=k."keyFence" AND {PROCESSING}"#);
     let sql = if let Some(renew_ms) = renew_ms {
         let lease = from_now(backend, clock, renew_ms, &mut values);
         format!(r#"UPDATE "GDPRJob" AS j SET "leaseUntil"={lease} FROM {keys} AS k WHERE {same} RETURNING "id""#)
@@ -261,7 +267,7 @@ pub async fn save_progress(
     let keys = fences(&jobs).text("counters", counters.iter().map(ToString::to_string)).table(backend, &mut values);
     let sql = format!(
         r#"UPDATE "GDPRJob" AS j SET "progress"=k."counters"{json} FROM {keys} AS k
-           WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'"#
+           WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND {PROCESSING}"#
     );
     let touched = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
     super::error::exactly("saving the progress of claimed jobs", expected, touched)
@@ -277,19 +283,20 @@ pub async fn complete(
     completions: &[Completion],
 ) -> Result<HashSet<String>, StoreError> {
     let backend = conn.get_database_backend();
-    let json = if backend == DbBackend::Postgres { "::jsonb" } else { "" };
+    let (json, instant) = if backend == DbBackend::Postgres { ("::jsonb", "::timestamptz") } else { ("", "") };
     let mut values = vec![Value::from(now)];
     let keys = Rows::new()
         .text("keyId", completions.iter().map(|c| c.job.id.clone()))
         .int("keyFence", completions.iter().map(|c| c.job.fence))
         .text("outcome", completions.iter().map(|c| c.outcome.as_str()))
         .text("result", completions.iter().map(|c| c.result.to_string()))
+        .text_or_null("verified", completions.iter().map(|c| c.verified_at.map(super::rows::instant_text)))
         .table(backend, &mut values);
     let sql = format!(
         r#"UPDATE "GDPRJob" AS j SET "status"='completed',"outcome"=k."outcome","result"=k."result"{json},
-             "completedAt"=$1,"updatedAt"=$1,"leaseUntil"=NULL,"leaseOwner"=NULL,"progress"=NULL,"errorMessage"=NULL,
+             "verifiedAt"=k."verified"{instant},"completedAt"=$1,"updatedAt"=$1,"leaseUntil"=NULL,"leaseOwner"=NULL,"progress"=NULL,"errorMessage"=NULL,
              "holdReason"=NULL,"sealedPayload"=NULL
-           FROM {keys} AS k WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND j."status"='processing'
+           FROM {keys} AS k WHERE j."id"=k."keyId" AND j."fence"=k."keyFence" AND {PROCESSING}
            RETURNING "id""#
     );
     ids(conn, sql, values).await

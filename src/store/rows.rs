@@ -134,12 +134,12 @@ impl Cells {
             Self::TextOrNull(v) => v.into_iter().map(Into::into).collect(),
             Self::Int(v) => v.into_iter().map(Into::into).collect(),
             Self::Bytes(v) => v.into_iter().map(|bytes| hex::encode(bytes).into()).collect(),
-            Self::Instant(v) => v.into_iter().map(|at| sqlite_instant(at).into()).collect(),
+            Self::Instant(v) => v.into_iter().map(|at| instant_text(at).into()).collect(),
         }
     }
 }
 
-/// An instant as sqlx writes it to SQLite, so that texts compare as times do.
-fn sqlite_instant(at: DateTime<Utc>) -> String {
+/// An instant as sqlx writes it to SQLite, so that texts compare as times do; PostgreSQL reads it as well.
+pub fn instant_text(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }

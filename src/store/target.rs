@@ -115,18 +115,6 @@ async fn counts(conn: &impl ConnectionTrait, sql: String, values: Vec<Value>) ->
         .collect()
 }
 
-/// Asks PostgreSQL to reach every key by its index for the rest of the transaction: with the whole batch's keys in
-/// one statement, it would otherwise read a large table from end to end. A no-op on SQLite.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn prefer_index(conn: &impl ConnectionTrait) -> Result<(), StoreError> {
-    if conn.get_database_backend() == DbBackend::Postgres {
-        conn.execute_unprepared("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off").await?;
-    }
-    Ok(())
-}
-
 /// Finds the rows of shops by domain. With `lock`, on PostgreSQL, the rows stay locked until the
 /// transaction ends, so that nobody adds children to a shop that is being erased.
 ///
@@ -186,8 +174,8 @@ pub async fn delete_matching(
     let rows = keys.table(backend, &mut values);
     if backend == DbBackend::Postgres {
         let sql = format!(
-            r#"WITH k AS MATERIALIZED {rows},
-               d AS (DELETE FROM {table} AS t USING k WHERE t.{shop}=k."shop" AND t.{value}=k."val" RETURNING k."job")
+            r#"WITH d AS (DELETE FROM {table} AS t USING {rows} AS k WHERE t.{shop}=k."shop" AND t.{value}=k."val"
+                 RETURNING k."job")
                SELECT "job", count(*) AS "n" FROM d GROUP BY "job""#
         );
         return counts(conn, sql, values).await;
@@ -226,7 +214,7 @@ async fn delete_picked(
     Ok(per_job.into_iter().map(|(job, rows)| Count { job, rows }).collect())
 }
 
-/// Counts, per table and job, the keys that still find a row: one statement, so one snapshot for all tables. Tables
+/// Counts, per table and job, the rows that keys still find: one statement, so one snapshot for all tables. Tables
 /// and jobs without residue are absent; the first number is the table's place in `tables`.
 ///
 /// # Errors
@@ -242,25 +230,19 @@ pub async fn residue(
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
-    // One probe per key: a plain join on the shop would visit all of a large shop's rows.
+    // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop alone
+    // would visit all of a large shop's rows.
     let probes: Vec<String> = tables
         .iter()
         .enumerate()
         .map(|(place, Match { table, shop, value })| {
-            if backend == DbBackend::Postgres {
-                format!(
-                    r#"SELECT {place}::int8 AS "place", k."job", count(*) AS "n" FROM k CROSS JOIN LATERAL (SELECT 1
-                       FROM {table} AS t WHERE t.{shop}=k."shop" AND t.{value}=k."val" LIMIT 1) AS x GROUP BY k."job""#
-                )
-            } else {
-                format!(
-                    r#"SELECT {place} AS "place", k."job", count(*) AS "n" FROM k WHERE EXISTS (SELECT 1
-                       FROM {table} AS t WHERE t.{shop}=k."shop" AND t.{value}=k."val") GROUP BY k."job""#
-                )
-            }
+            format!(
+                r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", count(*) AS "n" FROM {rows} AS k
+                   JOIN {table} AS t ON t.{shop}=k."shop" AND t.{value}=k."val" GROUP BY k."job""#
+            )
         })
         .collect();
-    placed(conn, format!("WITH k AS MATERIALIZED {rows} {}", probes.join(" UNION ALL ")), values).await
+    placed(conn, probes.join(" UNION ALL "), values).await
 }
 
 async fn placed(
@@ -303,8 +285,7 @@ pub async fn shop_rows(
             let n = format!(
                 r#"(SELECT count(*) FROM (SELECT 1 FROM {table} AS t WHERE t.{shop}=k."shop" LIMIT {limit}) AS x)"#
             );
-            let place = if backend == DbBackend::Postgres { format!("{place}::int8") } else { place.to_string() };
-            format!(r#"SELECT {place} AS "place", k."job" AS "job", {n} AS "n" FROM k"#)
+            format!(r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", {n} AS "n" FROM k"#)
         })
         .collect();
     let sql = format!(
@@ -329,8 +310,7 @@ pub async fn delete_shops(
     let rows = keys.table(backend, &mut values);
     if backend == DbBackend::Postgres {
         let sql = format!(
-            r#"WITH k AS MATERIALIZED {rows},
-               d AS (DELETE FROM {table} AS t USING k WHERE t.{shop}=k."shop" RETURNING k."job")
+            r#"WITH d AS (DELETE FROM {table} AS t USING {rows} AS k WHERE t.{shop}=k."shop" RETURNING k."job")
                SELECT "job", count(*) AS "n" FROM d GROUP BY "job""#
         );
         return counts(conn, sql, values).await;

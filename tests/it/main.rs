@@ -1,10 +1,14 @@
-//! The built program and its rooms, from outside.
+//! Guarantees that take more than one room, the built program or a server to keep.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
 
+mod beside;
+mod broker;
 mod chaos;
 mod cli;
 mod config;
+mod demo;
+mod docs;
 mod fallback;
 mod http;
 mod npm;

@@ -66,6 +66,7 @@ pub async fn own(db: &DatabaseConnection) {
             due_at: late,
             scheduled_at: early,
             processed_at: Some(early),
+            verified_at: Some(late),
             completed_at: Some(late),
             updated_at: late,
         }

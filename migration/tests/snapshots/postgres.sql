@@ -128,6 +128,7 @@ CREATE TABLE "GDPRJob" (
     "dueAt" timestamp with time zone NOT NULL,
     "scheduledAt" timestamp with time zone NOT NULL,
     "processedAt" timestamp with time zone,
+    "verifiedAt" timestamp with time zone,
     "completedAt" timestamp with time zone,
     "updatedAt" timestamp with time zone NOT NULL,
     CONSTRAINT "GDPRJob_pkey" PRIMARY KEY (id)

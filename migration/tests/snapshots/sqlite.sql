@@ -122,6 +122,7 @@ CREATE TABLE "GDPRJob" (
     "dueAt" text NOT NULL,
     "scheduledAt" text NOT NULL,
     "processedAt" text NULL,
+    "verifiedAt" text NULL,
     "completedAt" text NULL,
     "updatedAt" text NOT NULL
 );

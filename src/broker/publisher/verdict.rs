@@ -80,7 +80,9 @@ mod tests {
 
     fn judge_all(answers: &[(u64, Answer)]) -> Vec<Result<(), PublishError>> {
         let mut returned = Returned::default();
-        answers.iter().for_each(|(_, answer)| returned.note(*answer));
+        for (_, answer) in answers {
+            returned.note(*answer);
+        }
         answers.iter().map(|(number, answer)| returned.judge(*number, *answer)).collect()
     }
 
@@ -130,7 +132,9 @@ mod tests {
                     .collect();
                 let mut returned = Returned::default();
                 for portion in [&answers[..cut], &answers[cut..]] {
-                    portion.iter().for_each(|(_, answer)| returned.note(*answer));
+                    for (_, answer) in portion {
+                        returned.note(*answer);
+                    }
                     for (number, answer) in portion {
                         let verdict = returned.judge(*number, *answer);
                         assert!(number % 2 == 1 || verdict.is_err(), "{number} passed in {order:?} cut at {cut}");

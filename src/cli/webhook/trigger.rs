@@ -20,12 +20,13 @@ use crate::webhook::{SHOPIFY, Topic};
 
 const EXAMPLES: &str = "\
 Examples:
-  efface webhook trigger --topic customers/redact --address http://127.0.0.1:8080 --secret hush \\
-      --shop snowdevil.myshopify.com --customer-id 191167 --order 299938 --order 280263
-  efface webhook trigger --topic shop/redact --address http://127.0.0.1:8080 --secret hush \\
-      --webhook-id 1 --count 3
+  efface webhook trigger --topic customers/redact --secret hush \\
+      --address http://127.0.0.1:8080 --order 299938 --order 280263
+  efface webhook trigger --topic shop/redact --secret hush \\
+      --address http://127.0.0.1:8080 --webhook-id 1 --count 3
       (the same delivery three times: one job, two duplicates)
-  efface webhook trigger --topic shop/redact --address http://127.0.0.1:8080 --secret wrong
+  efface webhook trigger --topic shop/redact --secret wrong \\
+      --address http://127.0.0.1:8080
       (a forged one: 401, exit code 1)";
 
 /// Sign webhooks with the app's secret and send them to an endpoint

@@ -48,6 +48,8 @@ pub struct JobView {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// When the last attempt started.
     pub processed_at: Option<DateTime<Utc>>,
+    /// When the rows were last looked for and none was found; erasures only.
+    pub verified_at: Option<DateTime<Utc>>,
     /// When it became final.
     pub completed_at: Option<DateTime<Utc>>,
 }
@@ -72,6 +74,7 @@ impl From<Model> for JobView {
             due_at: job.due_at,
             scheduled_at: Some(job.scheduled_at),
             processed_at: job.processed_at,
+            verified_at: job.verified_at,
             completed_at: job.completed_at,
         }
     }
