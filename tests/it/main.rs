@@ -2,17 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
 
-#[macro_use]
-mod house;
-
 mod beside;
 mod broker;
+mod chaos;
 mod cli;
 mod config;
 mod demo;
 mod docs;
-mod erasure;
-mod http;
+mod fallback;
+mod house;
 mod house_rules;
-mod intake;
+mod http;
 mod jobs;
+mod npm;
+mod stopped_worker;
