@@ -133,7 +133,7 @@ impl Intake {
         };
         let parts = [kind, event.as_str(), &key.topic, &key.shop_domain, &body_digest];
         let job_key = hex::encode(self.keyring.digest("job", &parts.map(str::as_bytes)));
-        Prepared { key, body_digest, job_key, arrival }
+        Prepared { arrival, key, body_digest, job_key }
     }
 
     async fn try_accept(&self, batch: &[Prepared], key: &ContentKey) -> Result<Option<Vec<Accepted>>, IntakeError> {

@@ -44,7 +44,7 @@ impl Default for PoolLimits {
         Self {
             connections_max: 10,
             acquire_timeout: Duration::from_secs(5),
-            idle_in_transaction_timeout: Duration::from_secs(60),
+            idle_in_transaction_timeout: Duration::from_mins(1),
         }
     }
 }

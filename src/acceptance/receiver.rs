@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::intake::{Arrival, Intake};
 use crate::seal::{Aad, Pii, seal};
 use crate::store::id;
-use crate::webhook::{Provider, Secrets, UnverifiedWebhook, WebhookHeaders};
+use crate::webhook::{Provider, Secrets, Unauthentic, UnverifiedWebhook, WebhookHeaders};
 
 /// The other side of the queue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -79,14 +79,14 @@ impl Receiver {
     /// Reads a message that somebody else published: the exact body, the provider's headers, the signature with them.
     fn read_raw(&self, message: &Incoming) -> Result<Arrival, &'static str> {
         let header = |name: &str| message.headers.get(name).map(String::as_str);
-        let provider = Provider::detect(&header).map_err(|error| error.code())?;
+        let provider = Provider::detect(&header).map_err(Unauthentic::code)?;
         let mut headers = WebhookHeaders::read(provider, header);
         if headers.topic.is_none() {
             // The routing key names the topic as well, with dots for slashes.
             headers.topic = Some(message.routing_key.replace('.', "/")).filter(|topic| !topic.is_empty());
         }
         let webhook = UnverifiedWebhook { provider, headers, path_topic: None, body: Pii::new(message.body.clone()) };
-        let delivery = webhook.verify(&self.secrets).map_err(|error| error.code())?;
+        let delivery = webhook.verify(&self.secrets).map_err(Unauthentic::code)?;
         let delivery = delivery.read().map_err(|error| error.code())?;
         Ok(Arrival { delivery, source: Source::Amqp, received_at: self.clock.now() })
     }

@@ -90,6 +90,7 @@ impl Session {
                 biased;
                 () = room.shutdown.cancelled() => return Ok(()),
                 first = self.consumer.next() => first,
+                gone = link::lost(&self.connection) => return Err(gone),
             };
             let mut batch = vec![delivered(first)?];
             while batch.len() < room.settings.batch_max.max(1) {
@@ -99,6 +100,20 @@ impl Session {
             if let Next::GiveBack = settle(room, &batch, handler).await? {
                 return Ok(());
             }
+            self.acknowledge(&batch).await?;
+            room.counters.consumed(batch.len());
+        }
+    }
+
+    /// Acknowledges a whole batch by its last message: everything earlier on this channel is settled already.
+    async fn acknowledge(&self, batch: &[Delivery]) -> Result<(), LinkError> {
+        let Some(last) = batch.last() else { return Ok(()) };
+        // lapin can forget an acknowledgement that was on its way when the connection broke, and never answer.
+        tokio::select! {
+            sent = last.acker.ack(BasicAckOptions { multiple: true }) => {
+                if sent? { Ok(()) } else { Err(LinkError::Ended("an acknowledgement could not be sent")) }
+            }
+            gone = link::lost(&self.connection) => Err(gone),
         }
     }
 
@@ -115,7 +130,7 @@ fn delivered(next: Option<lapin::Result<Delivery>>) -> Result<Delivery, LinkErro
     next.ok_or(LinkError::Ended("the broker cancelled the consumer"))?.map_err(LinkError::from)
 }
 
-/// Sees a batch through: handled, parked where need be, acknowledged as a whole.
+/// Sees a batch through until it may be acknowledged: handled, and parked where need be.
 async fn settle<F, Fut>(room: &Room, batch: &[Delivery], handler: &F) -> Result<Next, LinkError>
 where
     F: Fn(Vec<Incoming>) -> Fut + Send + Sync,
@@ -144,13 +159,6 @@ where
         }
     }
     room.set_consuming(Consuming::Running);
-
-    let Some(last) = batch.last() else { return Ok(Next::GoOn) };
-    // One frame acknowledges the whole batch: everything before it on this channel is settled already.
-    if !last.acker.ack(BasicAckOptions { multiple: true }).await? {
-        return Err(LinkError::Ended("an acknowledgement could not be sent"));
-    }
-    room.counters.consumed(batch.len());
     Ok(Next::GoOn)
 }
 

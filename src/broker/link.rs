@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Seconds between heartbeats, unless the URL says otherwise: a silent broker is given up after two of them.
 const HEARTBEAT_SECONDS: u16 = 10;
@@ -14,6 +14,9 @@ const CONNECT_MS: u64 = 5_000;
 
 /// For all that it takes to open a connection and to make it useful.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often the state of a connection is looked at, in case its end was missed.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// For a goodbye; a blocked connection cannot say one.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,6 +72,18 @@ pub(super) async fn connect(url: &str, name: &str) -> Result<Connection, LinkErr
 /// Runs what opens a link, for a limited time.
 pub(super) async fn within_limit<T>(opening: impl Future<Output = Result<T, LinkError>>) -> Result<T, LinkError> {
     timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(LinkError::Silent))
+}
+
+/// Returns when the connection is gone. Looks instead of listening: lapin does not announce every way to go.
+pub(super) async fn lost(connection: &Connection) -> LinkError {
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        if !connection.status().connected() {
+            return LinkError::Ended("the connection was closed");
+        }
+    }
 }
 
 /// Says goodbye. Whatever is still unacknowledged goes back to its queue.

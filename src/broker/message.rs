@@ -21,6 +21,10 @@ pub const REASON_HEADER: &str = "x-efface-reason";
 /// AMQP's delivery mode of a message that survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
+/// Bytes of all headers together. They travel in one frame, and one above the frame limit (128 KiB, unless an operator
+/// lowered it) makes the broker close the connection under everybody.
+const HEADERS_MAX: usize = 64 * 1024;
+
 /// A message to publish. Its exchange is the broker's affair.
 #[derive(Clone)]
 pub struct Outgoing {
@@ -101,6 +105,10 @@ pub(super) struct Parcel {
 
 impl Parcel {
     pub fn new(exchange: &ShortString, message: Outgoing) -> Result<Self, PublishError> {
+        let bytes: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > HEADERS_MAX {
+            return Err(PublishError::TooLong("the headers together"));
+        }
         let mut headers = BTreeMap::new();
         for (name, value) in message.headers {
             headers.insert(short("a header's name", name)?, AMQPValue::LongString(LongString::from(value)));
@@ -202,8 +210,10 @@ mod tests {
         assert_eq!(refused(routing_key), Some(PublishError::TooLong("the routing key")));
         let message_id = Outgoing { message_id: long.clone(), ..outgoing() };
         assert_eq!(refused(message_id), Some(PublishError::TooLong("the message id")));
-        let headers = Outgoing { headers: vec![(long, String::new())], ..outgoing() };
-        assert_eq!(refused(headers), Some(PublishError::TooLong("a header's name")));
+        let name = Outgoing { headers: vec![(long, String::new())], ..outgoing() };
+        assert_eq!(refused(name), Some(PublishError::TooLong("a header's name")));
+        let headers = Outgoing { headers: vec![("h".into(), "x".repeat(HEADERS_MAX))], ..outgoing() };
+        assert_eq!(refused(headers), Some(PublishError::TooLong("the headers together")));
     }
 
     #[test]

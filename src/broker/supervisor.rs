@@ -10,13 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::link::{self, LinkError};
+use super::link::{self, LOOK_EVERY, LinkError};
 use super::publisher::{Job, Lane, Lanes};
 use super::tries::Tries;
 use super::{Publishing, Room};
-
-/// How often the state of the connection is looked at, in case an event of it was missed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Least time between two declarations of the topology that returned messages ask for.
 const REDECLARE_EVERY: Duration = Duration::from_secs(10);

@@ -109,7 +109,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let wake = Wake::default();
     let job = command::apply(&store, &Clock::system(), &wake, actor, id, command).await?;
     wake.announce_once(&store).await;
-    print(context, JobView::from(job))?;
+    print(context, &JobView::from(job))?;
     Ok(Exit::Done)
 }
 
@@ -148,16 +148,16 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
 
 async fn show(context: &Context, store: &Store, id: &str) -> anyhow::Result<Exit> {
     let job = query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
-    print(context, JobView::from(job))?;
+    print(context, &JobView::from(job))?;
     Ok(Exit::Done)
 }
 
 /// One job, field by field.
-fn print(context: &Context, job: JobView) -> anyhow::Result<()> {
+fn print(context: &Context, job: &JobView) -> anyhow::Result<()> {
     if context.json() {
-        return Ok(output::json(&job)?);
+        return Ok(output::json(job)?);
     }
-    let serde_json::Value::Object(fields) = serde_json::to_value(&job)? else { return Ok(()) };
+    let serde_json::Value::Object(fields) = serde_json::to_value(job)? else { return Ok(()) };
     let rows = fields.into_iter().map(|(name, value)| {
         let text = match value {
             serde_json::Value::Null => "-".to_owned(),

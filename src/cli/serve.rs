@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::ValueEnum;
+use tokio::net::TcpListener;
 
 use super::{Context, Exit};
 use crate::app::{App, Roles};
@@ -58,7 +59,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let database = config.database.url.masked();
     let app = App::build(config, Clock::system(), shutdown).await?;
     let listener = if roles.http { Some(app.listen().await?) } else { None };
-    let address = listener.as_ref().map(|listener| listener.local_addr()).transpose()?;
+    let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     tracing::info!(roles = ?args.role, database, broker, version = env!("CARGO_PKG_VERSION"), "efface is open");
     if let Some(address) = address {
         tracing::info!(%address, "webhooks are taken at http://{address}/webhooks");

@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn forms(orders: Value) -> Vec<String> {
+    fn forms(orders: &Value) -> Vec<String> {
         let payload = json!({ "orders_to_redact": orders });
         match Target::of_orders("gdpr_1", "a.myshopify.com", &payload, "orders_to_redact").unwrap().scope {
             Scope::Orders(forms) => forms,
@@ -92,14 +92,14 @@ mod tests {
     #[test]
     fn an_order_is_looked_for_as_number_and_as_global_id() {
         let both = ["9007199254740993", "gid://shopify/Order/9007199254740993"];
-        assert_eq!(forms(json!([9_007_199_254_740_993_u64])), both);
-        assert_eq!(forms(json!(["9007199254740993"])), both);
-        assert_eq!(forms(json!(["gid://shopify/Order/9007199254740993", 9_007_199_254_740_993_u64])), both);
+        assert_eq!(forms(&json!([9_007_199_254_740_993_u64])), both);
+        assert_eq!(forms(&json!(["9007199254740993"])), both);
+        assert_eq!(forms(&json!(["gid://shopify/Order/9007199254740993", 9_007_199_254_740_993_u64])), both);
     }
 
     #[test]
     fn an_order_name_is_looked_for_as_it_stands() {
-        assert_eq!(forms(json!(["#72348"])), ["#72348"]);
+        assert_eq!(forms(&json!(["#72348"])), ["#72348"]);
     }
 
     #[test]

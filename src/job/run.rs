@@ -4,12 +4,16 @@
 //! stands alone and only it is tried again. Large shops and exports go one by one. Whatever happens, a claim ends in
 //! one of three ways: settled, given back, or left to run out and be rescued.
 
+mod hand;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use entity::gdpr_job::JobType;
+
+use hand::Hand;
 
 use super::machine::Event;
 use super::settle::{self, Done, Finished, Settler};
@@ -152,12 +156,17 @@ impl Worker {
         inner.pay_back().await?;
         let lease_ms = inner.lease_ms();
         let limit = inner.settings.batch_jobs_max;
+        let made = Instant::now();
         let claims = gdpr_job::claim(&inner.store, &inner.clock, &inner.owner, lease_ms, limit).await?;
         let claimed = claims.len();
         if claimed > 0 {
             metrics::histogram!("efface_claim_batch_jobs")
                 .record(f64::from(u32::try_from(claimed).unwrap_or(u32::MAX)));
-            inner.work(claims, Instant::now()).await?;
+            let hand = Hand::of(&claims, made);
+            let worked = inner.work(claims, &hand).await;
+            // Nothing, unless the database went away.
+            inner.owe(hand.empty().into_iter());
+            worked?;
         }
         Ok(TickSummary { claimed })
     }
@@ -182,12 +191,18 @@ impl Inner {
     async fn pay_back(&self) -> Result<(), StoreError> {
         let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         let mut owed = owed.into_iter();
+        let mut lost = 0;
         while let Some(claim) = owed.next() {
-            if let Err(error) = self.give_back(&claim).await {
-                self.owe(std::iter::once(claim).chain(owed));
-                return Err(error);
+            match self.settler.claimed(&claim, "worker", Event::GivenBack).await {
+                Ok(ours) => lost += usize::from(!ours),
+                Err(error) => {
+                    self.owe(std::iter::once(claim).chain(owed));
+                    claims_lost(lost);
+                    return Err(error);
+                }
             }
         }
+        claims_lost(lost);
         Ok(())
     }
 
@@ -195,96 +210,127 @@ impl Inner {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
     }
 
-    async fn give_back(&self, claim: &Claimed) -> Result<(), StoreError> {
-        self.settler.claimed(claim, "worker", Event::GivenBack).await?;
+    /// Applies an event to one claim in hand, which ends it.
+    async fn settle(&self, claim: &Claimed, hand: &Hand, event: Event) -> Result<(), StoreError> {
+        let ours = self.settler.claimed(claim, "worker", event).await?;
+        let was_in_hand = hand.put_down(&claim.id);
+        claims_lost(usize::from(was_in_hand && !ours));
         Ok(())
     }
 
-    async fn work(&self, claims: Vec<Claimed>, since: Instant) -> Result<(), StoreError> {
+    async fn give_back(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
+        self.settle(claim, hand, Event::GivenBack).await
+    }
+
+    /// Puts down those claims that turned out not to be ours any more: another worker has them.
+    fn lose<'a>(hand: &Hand, claims: impl Iterator<Item = &'a str>) {
+        claims_lost(claims.filter(|id| hand.put_down(id)).count());
+    }
+
+    /// Draws out the leases of everything in hand once a third of their time is gone: what waits behind a long piece of
+    /// work must not run out meanwhile.
+    async fn renew(&self, hand: &Hand) -> Result<(), StoreError> {
+        let claims = hand.older_than(self.settings.lease / 3);
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let at = Instant::now();
+        let tx = self.store.begin_write().await?;
+        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, Some(self.lease_ms())).await?;
+        tx.commit().await?;
+        hand.renewed(at);
+        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
+        Ok(())
+    }
+
+    async fn work(&self, claims: Vec<Claimed>, hand: &Hand) -> Result<(), StoreError> {
         let (mut small, mut exports) = (Vec::new(), Vec::new());
         for claim in claims {
             match task(claim) {
                 Ok(task) if task.job_type == JobType::DataRequest => exports.push(task),
                 Ok(task) => small.push(task),
-                Err((claim, error)) => self.fail(&claim, false, error.to_string()).await?,
+                Err(unreadable) => {
+                    let (claim, error) = *unreadable;
+                    self.fail(&claim, hand, false, error.to_string()).await?;
+                }
             }
         }
         if !small.is_empty() {
-            self.erase_together(small, since).await?;
+            self.erase_together(small, hand).await?;
         }
         for task in exports {
             if self.shutdown.is_cancelled() {
-                self.give_back(&task.claim).await?;
+                self.give_back(&task.claim, hand).await?;
                 continue;
             }
-            self.export(task, since).await?;
+            if let Err(error) = self.export(&task, hand).await {
+                self.cut_short(vec![task], hand, error).await?;
+            }
         }
         Ok(())
     }
 
-    async fn fail(&self, claim: &Claimed, curable: bool, message: String) -> Result<(), StoreError> {
+    async fn fail(&self, claim: &Claimed, hand: &Hand, curable: bool, message: String) -> Result<(), StoreError> {
         let retry_at = self.settler.retry_at(claim.attempts);
         metrics::counter!("efface_job_attempts_failed_total", "curable" => if curable { "true" } else { "false" })
             .increment(1);
         tracing::warn!(job.id = %claim.id, job.attempts = claim.attempts, error = %message, "an attempt at a job failed");
-        self.settler.claimed(claim, "worker", Event::AttemptFailed { curable, retry_at, message }).await?;
-        Ok(())
+        self.settle(claim, hand, Event::AttemptFailed { curable, retry_at, message }).await
     }
 
     /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.
-    fn erase_together(&self, mut tasks: Vec<Task>, since: Instant) -> Boxed<'_, Result<(), StoreError>> {
+    fn erase_together<'a>(&'a self, mut tasks: Vec<Task>, hand: &'a Hand) -> Boxed<'a, Result<(), StoreError>> {
         Box::pin(async move {
             if self.shutdown.is_cancelled() {
                 for task in &tasks {
-                    self.give_back(&task.claim).await?;
+                    self.give_back(&task.claim, hand).await?;
                 }
                 return Ok(());
             }
-            let deleted = match self.delete_batch(&mut tasks, since).await {
+            let deleted = match self.delete_batch(&mut tasks, hand).await {
                 Ok(deleted) => deleted,
                 Err(error) if tasks.len() > 1 && !error.is_outage() => {
                     metrics::counter!("efface_job_batches_split_total").increment(1);
                     let second = tasks.split_off(tasks.len() / 2);
-                    self.erase_together(tasks, since).await?;
-                    return self.erase_together(second, since).await;
+                    self.erase_together(tasks, hand).await?;
+                    return self.erase_together(second, hand).await;
                 }
-                Err(error) => return self.cut_short(tasks, error).await,
+                Err(error) => return self.cut_short(tasks, hand, error).await,
             };
             for task in deleted.reinstalled {
-                self.hold_reinstalled(&task.claim).await?;
+                self.hold_reinstalled(&task.claim, hand).await?;
             }
             for task in deleted.large {
-                self.erase_large_shop(task).await?;
+                self.erase_large_shop(task, hand).await?;
             }
-            self.prove(deleted.erased, since).await
+            self.prove(deleted.erased, hand).await
         })
     }
 
     /// Ends an attempt that failed after nothing, or something already durable, was done: the next one goes on from
-    /// the row.
-    async fn cut_short(&self, tasks: Vec<Task>, error: StoreError) -> Result<(), StoreError> {
+    /// the row. In an outage the claims stay in hand, to be given back when it is over.
+    async fn cut_short(&self, tasks: Vec<Task>, hand: &Hand, error: StoreError) -> Result<(), StoreError> {
         if error.is_outage() {
-            self.owe(tasks.into_iter().map(|task| task.claim));
             return Err(error);
         }
         for task in tasks {
-            self.fail(&task.claim, true, error.to_string()).await?;
+            self.fail(&task.claim, hand, true, error.to_string()).await?;
         }
         Ok(())
     }
 
     /// Verifies what was deleted and completes it. Rows that are found again are deleted again, a few times.
-    async fn prove(&self, mut tasks: Vec<Task>, since: Instant) -> Result<(), StoreError> {
+    async fn prove(&self, mut tasks: Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
         for round in 1..=ERASE_ROUNDS {
             if tasks.is_empty() {
                 return Ok(());
             }
             let (finished, residue) = match self.verify(&tasks).await {
                 Ok(verdict) => verdict,
-                Err(error) => return self.cut_short(tasks, error).await,
+                Err(error) => return self.cut_short(tasks, hand, error).await,
             };
-            if let Err(error) = self.complete(finished).await {
-                return self.cut_short(tasks, error).await;
+            if let Err(error) = self.complete(finished, hand).await {
+                return self.cut_short(tasks, hand, error).await;
             }
             for (task, tables) in &residue {
                 metrics::counter!("efface_residue_found_total").increment(1);
@@ -292,31 +338,29 @@ impl Inner {
                     "rows were found again after they were deleted");
                 if round == ERASE_ROUNDS {
                     let message = format!("rows remain after they were deleted: {tables}");
-                    self.fail(&task.claim, false, message).await?;
+                    self.fail(&task.claim, hand, false, message).await?;
                 }
             }
             if round == ERASE_ROUNDS || residue.is_empty() {
                 return Ok(());
             }
             tasks = residue.into_iter().map(|(task, _)| task).collect();
-            tasks = match self.delete_batch(&mut tasks, since).await {
+            tasks = match self.delete_batch(&mut tasks, hand).await {
                 Ok(deleted) => deleted.erased,
-                Err(error) => return self.cut_short(tasks, error).await,
+                Err(error) => return self.cut_short(tasks, hand, error).await,
             };
         }
         Ok(())
     }
 
     /// Deletes the rows of all tasks in one transaction. On an error nothing is deleted and `tasks` are as before.
-    async fn delete_batch(&self, tasks: &mut Vec<Task>, since: Instant) -> Result<Deleted, StoreError> {
+    async fn delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
+        self.renew(hand).await?;
         let tx = self.store.begin_write().await?;
-        // Renewing costs an index entry per job: only when a good part of the lease is gone.
-        let renew = (since.elapsed() > self.settings.lease / 3).then(|| self.lease_ms());
         let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
-        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, renew).await?;
-        let before = tasks.len();
+        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
         tasks.retain(|task| ours.contains(&task.claim.id));
-        claims_lost(before - tasks.len());
+        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
         if tasks.is_empty() {
             tx.rollback().await?;
             return Ok(Deleted::default());
@@ -346,9 +390,8 @@ impl Inner {
         }
     }
 
-    async fn hold_reinstalled(&self, claim: &Claimed) -> Result<(), StoreError> {
-        self.settler.claimed(claim, "worker", Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await?;
-        Ok(())
+    async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
+        self.settle(claim, hand, Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await
     }
 
     /// Looks for the rows of tasks again, in a fresh snapshot.
@@ -371,38 +414,44 @@ impl Inner {
         Ok((finished, residue))
     }
 
-    async fn complete(&self, finished: Vec<Finished>) -> Result<(), StoreError> {
+    async fn complete(&self, finished: Vec<Finished>, hand: &Hand) -> Result<(), StoreError> {
         if finished.is_empty() {
             return Ok(());
         }
         let tx = self.store.begin_write().await?;
         let completed = settle::complete(&*tx, &self.map, self.clock.now(), &finished).await?;
         tx.commit().await?;
-        claims_lost(finished.len() - completed.len());
+        let (done, lost): (Vec<_>, Vec<_>) =
+            finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
+        for id in done {
+            hand.put_down(id);
+        }
+        Self::lose(hand, lost.into_iter());
         Ok(())
     }
 
     /// Erases a shop in steps of bounded transactions; each commits its deletes, its counters and a renewed lease.
-    async fn erase_large_shop(&self, mut task: Task) -> Result<(), StoreError> {
-        match self.shop_steps(&mut task).await {
-            Ok(true) => self.prove(vec![task], Instant::now()).await,
+    async fn erase_large_shop(&self, mut task: Task, hand: &Hand) -> Result<(), StoreError> {
+        match self.shop_steps(&mut task, hand).await {
+            Ok(true) => self.prove(vec![task], hand).await,
             Ok(false) => Ok(()),
-            Err(error) => self.cut_short(vec![task], error).await,
+            Err(error) => self.cut_short(vec![task], hand, error).await,
         }
     }
 
     /// True once all rows are deleted; false when the claim is no longer worked here.
-    async fn shop_steps(&self, task: &mut Task) -> Result<bool, StoreError> {
+    async fn shop_steps(&self, task: &mut Task, hand: &Hand) -> Result<bool, StoreError> {
         loop {
             if self.shutdown.is_cancelled() {
-                self.give_back(&task.claim).await?;
+                self.give_back(&task.claim, hand).await?;
                 return Ok(false);
             }
+            self.renew(hand).await?;
             let tx = self.store.begin_write().await?;
             let claim = [task.claim.fenced()];
             if gdpr_job::hold_claims(&*tx, &self.clock, &claim, Some(self.lease_ms())).await?.is_empty() {
                 tx.rollback().await?;
-                claims_lost(1);
+                Self::lose(hand, std::iter::once(task.claim.id.as_str()));
                 return Ok(false);
             }
             let mut progress = task.progress.clone();
@@ -418,7 +467,7 @@ impl Inner {
                     return Ok(true);
                 }
                 Step::Reinstalled => {
-                    self.hold_reinstalled(&task.claim).await?;
+                    self.hold_reinstalled(&task.claim, hand).await?;
                     return Ok(false);
                 }
             }
@@ -426,27 +475,23 @@ impl Inner {
     }
 
     /// Collects a `customers/data_request`, and completes it together with its package.
-    async fn export(&self, task: Task, since: Instant) -> Result<(), StoreError> {
-        let renew = (since.elapsed() > self.settings.lease / 3).then(|| self.lease_ms());
-        match self.try_export(&task, renew).await {
-            Ok(()) => Ok(()),
-            Err(error) => self.cut_short(vec![task], error).await,
-        }
-    }
-
-    async fn try_export(&self, task: &Task, renew: Option<i64>) -> Result<(), StoreError> {
-        let claim = [task.claim.fenced()];
+    async fn export(&self, task: &Task, hand: &Hand) -> Result<(), StoreError> {
+        self.renew(hand).await?;
         let collected = self.exporter.collect(&task.target).await?;
         let tx = self.store.begin_write().await?;
-        if gdpr_job::hold_claims(&*tx, &self.clock, &claim, renew).await?.is_empty() {
-            return tx.rollback().await;
+        if gdpr_job::hold_claims(&*tx, &self.clock, &[task.claim.fenced()], None).await?.is_empty() {
+            tx.rollback().await?;
+            Self::lose(hand, std::iter::once(task.claim.id.as_str()));
+            return Ok(());
         }
         let now = self.clock.now();
         let progress = Progress { deleted: collected.counts.clone(), shop: None };
         self.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
         let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
         settle::complete(&*tx, &self.map, now, &[finished]).await?;
-        tx.commit().await
+        tx.commit().await?;
+        hand.put_down(&task.claim.id);
+        Ok(())
     }
 }
 
@@ -465,7 +510,7 @@ fn claims_lost(lost: usize) {
     }
 }
 
-fn task(claim: Claimed) -> Result<Task, (Claimed, UnreadablePayload)> {
+fn task(claim: Claimed) -> Result<Task, Box<(Claimed, UnreadablePayload)>> {
     let read = |claim: &Claimed| {
         let job_type: JobType = claim.job_type.parse().map_err(|_| UnreadablePayload::job_type(&claim.id))?;
         let orders = |key| Target::of_orders(&claim.id, &claim.shop_domain, &claim.payload, key);
@@ -481,6 +526,6 @@ fn task(claim: Claimed) -> Result<Task, (Claimed, UnreadablePayload)> {
             let progress = Progress::from_json(claim.progress.as_ref());
             Ok(Task { claim, job_type, target, progress })
         }
-        Err(error) => Err((claim, error)),
+        Err(error) => Err(Box::new((claim, error))),
     }
 }

@@ -28,13 +28,16 @@ pub struct ContentKeys {
     inner: Arc<Inner>,
 }
 
+/// A day and the key that seals on it.
+type OfTheDay = (DateTime<Utc>, Arc<ContentKey>);
+
 #[derive(Debug)]
 struct Inner {
     keyring: Arc<Keyring>,
     store: Store,
     clock: Clock,
     by_id: RwLock<HashMap<String, Arc<ContentKey>>>,
-    of_the_day: RwLock<HashMap<KeyPurpose, (DateTime<Utc>, Arc<ContentKey>)>>,
+    of_the_day: RwLock<HashMap<KeyPurpose, OfTheDay>>,
 }
 
 impl ContentKeys {

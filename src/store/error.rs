@@ -3,6 +3,8 @@
 //! PostgreSQL's messages and details quote the values that offended it, so they are dropped here and only codes and
 //! names of constraints, tables and columns go on.
 
+use std::fmt::Write as _;
+
 use sea_orm::sqlx;
 use sea_orm::{DbErr, RuntimeErr};
 
@@ -79,7 +81,7 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
             let mut about = format!("code {code}");
             for (what, name) in [("table", e.table()), ("constraint", e.constraint())] {
                 if let Some(name) = name {
-                    about.push_str(&format!(", {what} {name}"));
+                    let _ = write!(about, ", {what} {name}");
                 }
             }
             match code.as_ref() {

@@ -1,10 +1,24 @@
-//! The built program and its rooms, from outside.
+//! Guarantees that take more than one room, the built program or a server to keep.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
+
+// First: it brings the macro that compiles a suite once for each database.
+#[macro_use]
+mod house;
 
 mod beside;
+mod broker;
+mod chaos;
 mod cli;
 mod config;
 mod demo;
 mod docs;
+mod erasure;
+mod fallback;
+mod house_rules;
 mod http;
+mod intake;
+mod jobs;
+mod npm;
+mod outside;
+mod stopped_worker;

@@ -1,0 +1,3 @@
+//! What the broker room promises. Everything here talks to a real RabbitMQ.
+
+mod rabbitmq;
