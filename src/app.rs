@@ -189,6 +189,21 @@ impl App {
         &self.store
     }
 
+    /// Where webhooks become jobs.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// The daily keys that payloads are sealed with.
+    pub fn keys(&self) -> &ContentKeys {
+        &self.keys
+    }
+
+    /// The bell that intake rings and workers hear.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
     /// Listens where the configuration says.
     ///
     /// # Errors
@@ -281,7 +296,8 @@ impl App {
         RetryPolicy { initial: jobs.retry_initial, max: jobs.retry_max, attempts_max: jobs.attempts_max }
     }
 
-    fn settler(&self) -> Settler {
+    /// What ends claims, and rescues those of workers that are gone.
+    pub fn settler(&self) -> Settler {
         Settler { store: self.store.clone(), clock: self.clock.clone(), retry: self.retry() }
     }
 

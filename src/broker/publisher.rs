@@ -58,10 +58,13 @@ impl PublishError {
     }
 }
 
-/// A message on its way to a lane, with the address for the verdict.
+/// The address for the verdict on a publish.
+type Caller = oneshot::Sender<Result<(), PublishError>>;
+
+/// A message on its way to a lane.
 pub(super) struct Job {
-    pub parcel: Parcel,
-    pub verdict: oneshot::Sender<Result<(), PublishError>>,
+    parcel: Parcel,
+    caller: Caller,
 }
 
 /// The lanes of one connection.
@@ -126,10 +129,10 @@ impl Publisher {
     pub async fn publish(&self, parcel: Parcel) -> Result<(), PublishError> {
         let lane = self.lane()?;
         let confirmed = async {
-            let (verdict, decided) = oneshot::channel();
-            lane.send(Job { parcel, verdict }).await.map_err(|_| PublishError::NotConnected)?;
+            let (caller, verdict) = oneshot::channel();
+            lane.send(Job { parcel, caller }).await.map_err(|_| PublishError::NotConnected)?;
             drop(lane);
-            decided.await.unwrap_or(Err(PublishError::Lost))
+            verdict.await.unwrap_or(Err(PublishError::Lost))
         };
         tokio::time::timeout(self.timeout, confirmed).await.unwrap_or(Err(PublishError::TimedOut(self.timeout)))
     }

@@ -12,7 +12,7 @@ use super::{Context, Exit, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  efface healthcheck                                    asks http.listen of the configuration
+  efface healthcheck          asks the address in http.listen
   efface healthcheck --address http://10.0.0.7:8080";
 
 /// Ask a running `serve` whether it is ready; exit code 0 when it is

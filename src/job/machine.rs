@@ -116,6 +116,7 @@ pub fn step(state: State, event: Event, attempts_max: i32) -> Result<Step, Refus
             change.to = JobStatus::Queued;
             change.attempts = -1;
             effects = vec![Effect::Wake];
+            only_from(JobStatus::Processing, state.status, JobStatus::Queued)?;
         }
         Event::Released { at } => {
             change.to = JobStatus::Queued;
@@ -159,3 +160,6 @@ fn try_again(again: bool, retry_at: DateTime<Utc>, change: &mut StatusChange, ef
 fn only_from(wanted: JobStatus, from: JobStatus, to: JobStatus) -> Result<(), Refused> {
     if from == wanted { Ok(()) } else { Err(Refused { from, to }) }
 }
+
+#[cfg(test)]
+mod tests;

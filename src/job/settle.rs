@@ -156,7 +156,8 @@ impl Settler {
         // The machine decides whether there is another attempt; the pause of the last one serves as well.
         let attempt = u32::try_from(attempts).unwrap_or(1).clamp(1, self.retry.attempts_max.saturating_sub(1).max(1));
         let pause = self.retry.delay(attempt, jitter()).unwrap_or(self.retry.max);
-        self.clock.now() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(1))
+        // In whole milliseconds, as the clock tells them: what is due at an instant is due when the clock shows it.
+        self.clock.now() + i64::try_from(pause.as_millis()).map_or(TimeDelta::hours(1), TimeDelta::milliseconds)
     }
 
     /// Applies an event to one claimed job, with its audit entry. False when the claim no longer held.

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what it measured, and panics when it fails")]
 
+// First: it brings the macro that compiles a suite once for each database.
+#[macro_use]
+mod house;
+
 mod beside;
 mod broker;
 mod chaos;
@@ -9,8 +13,12 @@ mod cli;
 mod config;
 mod demo;
 mod docs;
+mod erasure;
 mod fallback;
+mod house_rules;
 mod http;
+mod intake;
+mod jobs;
 mod npm;
 mod outside;
 mod stopped_worker;

@@ -7,10 +7,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Connection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::verdict::{Answer, Returned};
-use super::{Job, PublishError};
+use super::verdict::{Answer, Returned, Settled};
+use super::{Caller, Job, PublishError};
 
 /// Publishes of one lane that may wait for their confirms; beyond it callers wait for room, up to their timeout.
 const IN_FLIGHT_MAX: usize = 2_048;
@@ -24,12 +24,6 @@ pub struct Lane {
     jobs: mpsc::Receiver<Job>,
     /// Where a lane says that a message came back.
     returns: mpsc::Sender<()>,
-}
-
-struct Settled {
-    number: u64,
-    answer: Answer,
-    verdict: oneshot::Sender<Result<(), PublishError>>,
 }
 
 impl Lane {
@@ -54,7 +48,7 @@ impl Lane {
             tokio::select! {
                 received = self.jobs.recv_many(&mut jobs, room), if open && room > 0 => {
                     open = received > 0;
-                    for job in jobs.drain(..).filter(|job| !job.verdict.is_closed()) {
+                    for job in jobs.drain(..).filter(|job| !job.caller.is_closed()) {
                         next_number += 1;
                         in_flight.push(send(&self.channel, next_number, job));
                     }
@@ -73,14 +67,10 @@ impl Lane {
     }
 
     /// Gives each caller its verdict; false when the channel is of no more use.
-    fn deliver(&self, returned: &mut Returned, settled: &mut Vec<Settled>) -> bool {
+    fn deliver(&self, returned: &mut Returned, settled: &mut Vec<Settled<Caller>>) -> bool {
         let mut usable = true;
-        for one in settled.iter() {
-            returned.note(one.answer);
-        }
-        for Settled { number, answer, verdict } in settled.drain(..) {
-            let judged = returned.judge(number, answer);
-            match judged {
+        for (caller, verdict) in returned.judge(settled) {
+            match verdict {
                 Err(PublishError::Lost) => usable &= self.channel.status().connected(),
                 Err(PublishError::NotConfirmed) => usable = false,
                 // The supervisor declares the topology again; one notice at a time is enough.
@@ -88,15 +78,15 @@ impl Lane {
                 _ => {}
             }
             // A caller that no longer waits has timed out, and was told so.
-            let _ = verdict.send(judged);
+            let _ = caller.send(verdict);
         }
         usable
     }
 }
 
 /// The first poll numbers the publish and queues its frames in one go.
-fn send(channel: &Channel, number: u64, job: Job) -> impl Future<Output = Settled> + '_ {
-    let Job { parcel, verdict } = job;
+fn send(channel: &Channel, number: u64, job: Job) -> impl Future<Output = Settled<Caller>> + '_ {
+    let Job { parcel, caller } = job;
     async move {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         // The id that a returned message is known by: message ids repeat when a sender repeats itself.
@@ -108,6 +98,6 @@ fn send(channel: &Channel, number: u64, job: Job) -> impl Future<Output = Settle
             Ok(confirm) => Answer::from(confirm.await),
             Err(_) => Answer::Lost,
         };
-        Settled { number, answer, verdict }
+        Settled { number, answer, caller }
     }
 }

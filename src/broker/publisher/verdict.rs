@@ -47,20 +47,38 @@ fn attached(returned: Option<BasicReturnMessage>) -> Attached {
     number.map_or(Attached::Unnumbered, Attached::Return)
 }
 
+/// A publish whose confirm was resolved.
+#[derive(Debug)]
+pub struct Settled<T> {
+    /// The number that we gave the publish.
+    pub number: u64,
+    pub answer: Answer,
+    /// Whoever waits for the verdict.
+    pub caller: T,
+}
+
 /// Publishes that came back while their own confirm was still to be seen.
 #[derive(Debug, Default)]
 pub struct Returned(HashSet<u64>);
 
 impl Returned {
-    /// Remembers what an answer carried. All answers at hand are noted before one of them is judged: lapin resolves the
-    /// confirm that carries a return before, or at, the confirm of the message that came back.
-    pub fn note(&mut self, answer: Answer) {
-        if let Answer::Ack(Attached::Return(number)) | Answer::Nack(Attached::Return(number)) = answer {
-            self.0.insert(number);
+    /// Judges the publishes whose confirms were resolved: all that are to be had at this moment, in any order.
+    ///
+    /// What their answers carried is noted before one of them is judged: lapin resolves the confirm that carries a
+    /// return before, or as, the confirm of the message that came back.
+    pub fn judge<'a, T>(
+        &'a mut self,
+        settled: &'a mut Vec<Settled<T>>,
+    ) -> impl Iterator<Item = (T, Result<(), PublishError>)> + use<'a, T> {
+        for one in settled.iter() {
+            if let Answer::Ack(Attached::Return(number)) | Answer::Nack(Attached::Return(number)) = one.answer {
+                self.0.insert(number);
+            }
         }
+        settled.drain(..).map(|one| (one.caller, self.judge_one(one.number, one.answer)))
     }
 
-    pub fn judge(&mut self, number: u64, answer: Answer) -> Result<(), PublishError> {
+    fn judge_one(&mut self, number: u64, answer: Answer) -> Result<(), PublishError> {
         let came_back = self.0.remove(&number);
         match answer {
             Answer::Lost => Err(PublishError::Lost),
@@ -78,12 +96,15 @@ impl Returned {
 mod tests {
     use super::*;
 
-    fn judge_all(answers: &[(u64, Answer)]) -> Vec<Result<(), PublishError>> {
+    /// The verdicts in the order of the answers, which come in the portions that the lane may see.
+    fn judge_all(portions: &[&[(u64, Answer)]]) -> Vec<Result<(), PublishError>> {
         let mut returned = Returned::default();
-        for (_, answer) in answers {
-            returned.note(*answer);
-        }
-        answers.iter().map(|(number, answer)| returned.judge(*number, *answer)).collect()
+        let portions = portions.iter().flat_map(|portion| {
+            let settled =
+                portion.iter().map(|(number, answer)| Settled { number: *number, answer: *answer, caller: () });
+            returned.judge(&mut settled.collect()).map(|((), verdict)| verdict).collect::<Vec<_>>()
+        });
+        portions.collect()
     }
 
     const ACK: Answer = Answer::Ack(Attached::Nothing);
@@ -92,21 +113,21 @@ mod tests {
     fn a_plain_ack_is_the_only_good_answer() {
         let refused = Answer::Nack(Attached::Nothing);
         assert_eq!(
-            judge_all(&[(1, ACK), (2, refused), (3, Answer::NotRequested), (4, Answer::Lost)]),
+            judge_all(&[&[(1, ACK), (2, refused), (3, Answer::NotRequested), (4, Answer::Lost)]]),
             [Ok(()), Err(PublishError::Refused), Err(PublishError::NotConfirmed), Err(PublishError::Lost)]
         );
     }
 
     #[test]
     fn a_return_on_its_own_confirm_is_unroutable() {
-        assert_eq!(judge_all(&[(7, Answer::Ack(Attached::Return(7)))]), [Err(PublishError::Unroutable)]);
+        assert_eq!(judge_all(&[&[(7, Answer::Ack(Attached::Return(7)))]]), [Err(PublishError::Unroutable)]);
     }
 
     #[test]
     fn a_return_on_a_neighbours_confirm_condemns_its_own_publish_and_is_not_trusted_there() {
         let carrier = Answer::Ack(Attached::Return(2));
         let expected = [Err(PublishError::Unclear), Err(PublishError::Unroutable), Ok(())];
-        assert_eq!(judge_all(&[(1, carrier), (2, ACK), (3, ACK)]), expected);
+        assert_eq!(judge_all(&[&[(1, carrier), (2, ACK), (3, ACK)]]), expected);
     }
 
     #[test]
@@ -123,22 +144,15 @@ mod tests {
         }
         assert_eq!(orders.len(), 24);
         for order in orders {
-            // The lane may see the resolved confirms in any two portions.
             for cut in 0..=order.len() {
                 let mut waiting = [2, 4].into_iter();
                 let answers: Vec<_> = order
                     .iter()
                     .map(|n| (*n, Answer::Ack(waiting.next().map_or(Attached::Nothing, Attached::Return))))
                     .collect();
-                let mut returned = Returned::default();
-                for portion in [&answers[..cut], &answers[cut..]] {
-                    for (_, answer) in portion {
-                        returned.note(*answer);
-                    }
-                    for (number, answer) in portion {
-                        let verdict = returned.judge(*number, *answer);
-                        assert!(number % 2 == 1 || verdict.is_err(), "{number} passed in {order:?} cut at {cut}");
-                    }
+                let verdicts = judge_all(&[&answers[..cut], &answers[cut..]]);
+                for ((number, _), verdict) in answers.iter().zip(verdicts) {
+                    assert!(number % 2 == 1 || verdict.is_err(), "{number} passed in {order:?} cut at {cut}");
                 }
             }
         }
