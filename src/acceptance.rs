@@ -11,7 +11,9 @@ pub mod receiver;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::broker::Broker;
+use tokio::time::timeout;
+
+use crate::broker::{Broker, Outgoing};
 use crate::clock::Clock;
 use crate::intake::{Arrival, Intake};
 use crate::seal::ContentKeys;
@@ -20,6 +22,9 @@ use breaker::Breaker;
 use carrier::Carrier;
 use desk::Desk;
 use entity::source::Source;
+
+/// How long sealing a webhook for the broker may wait for a database that keeps the key and does not answer.
+const SEALING: Duration = Duration::from_millis(500);
 
 /// What became of a delivery that is now durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,22 +70,35 @@ impl Acceptance {
         let arrival = Arrival { delivery, source: Source::Http, received_at: self.clock.now() };
         if let Some((broker, carrier, breaker)) = &self.broker
             && breaker.lets_through(Instant::now())
+            && let Some(message) = pack(carrier, &arrival).await
         {
-            match carrier.pack(&arrival).await {
-                Ok(message) => match broker.publish(message).await {
-                    Ok(()) => {
-                        breaker.close();
-                        return Ok(Accepted { job_id: None, duplicate: false });
+            match broker.publish(message).await {
+                Ok(()) => {
+                    breaker.close();
+                    return Ok(Accepted { job_id: None, duplicate: false });
+                }
+                Err(error) => {
+                    if breaker.open(Instant::now()) {
+                        tracing::warn!(error = %error, "the broker does not take webhooks; the database does for now");
                     }
-                    Err(error) => {
-                        if breaker.open(Instant::now()) {
-                            tracing::warn!(error = %error, "the broker does not take webhooks; the database does for now");
-                        }
-                    }
-                },
-                Err(error) => tracing::warn!(error = %error, "a webhook could not be sealed for the broker"),
+                }
             }
         }
         self.desk.take(arrival).await
+    }
+}
+
+/// Seals a webhook for the broker, unless no key can be had in time.
+async fn pack(carrier: &Carrier, arrival: &Arrival) -> Option<Outgoing> {
+    match timeout(SEALING, carrier.pack(arrival)).await {
+        Ok(Ok(message)) => Some(message),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error, "a webhook could not be sealed for the broker");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("a webhook could not be sealed for the broker: the database does not answer");
+            None
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use entity::sealing_key::KeyPurpose;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -215,6 +216,9 @@ impl App {
     /// Works in the given roles until shutdown, then brings everything to an end: the door first, then the links to the
     /// broker, claims given back.
     pub async fn serve(self, roles: Roles, listener: Option<TcpListener>) {
+        if roles.http {
+            self.have_keys_at_hand().await;
+        }
         let links = Shutdown::new();
         let broker = (!self.config.broker.url.is_empty() && (roles.http || roles.worker))
             .then(|| Broker::start(self.broker_settings(), links.clone()));
@@ -260,6 +264,15 @@ impl App {
             tracing::warn!("some work did not end in time; leases will run out and be rescued");
         }
         self.store.close().await;
+    }
+
+    /// Fetches the day's keys before the first webhook comes: from then on the broker alone is enough to take one.
+    async fn have_keys_at_hand(&self) {
+        for purpose in [KeyPurpose::Transport, KeyPurpose::Payload] {
+            if let Err(error) = self.keys.current(purpose).await {
+                tracing::warn!(error = %error, "a key could not be had yet; it is fetched with the first webhook");
+            }
+        }
     }
 
     fn broker_settings(&self) -> BrokerSettings {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, Utc};
 use entity::sealing_key::{KeyPurpose, Model};
@@ -9,6 +10,9 @@ use entity::sealing_key::{KeyPurpose, Model};
 use super::{ContentKey, Keyring, Pii, SealError, WrappedKey, key_id, open};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError, content_key};
+
+/// How long a silent database is asked for the day's key while yesterday's would do.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a content key cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +51,8 @@ impl ContentKeys {
         Self { inner: Arc::new(Inner { keyring, store, clock, by_id, of_the_day }) }
     }
 
-    /// The key that `purpose` seals with today (UTC), made when there is none. When the database is away at the turn
-    /// of the day, yesterday's key goes on serving.
+    /// The key that `purpose` seals with today (UTC), made when there is none. When the database is away or silent at the
+    /// turn of the day, yesterday's key goes on serving.
     ///
     /// # Errors
     /// When no key was ever had and the database does not answer.
@@ -61,14 +65,17 @@ impl ContentKeys {
         {
             return Ok(Arc::clone(key));
         }
-        match self.fetch_or_make(purpose, day).await {
-            Ok(key) => {
-                let mut of_the_day = inner.of_the_day.write().unwrap_or_else(PoisonError::into_inner);
-                of_the_day.insert(purpose, (day, Arc::clone(&key)));
-                Ok(key)
-            }
-            Err(error) => cached.map(|(_, key)| key).ok_or(error),
-        }
+        let fetching = self.fetch_or_make(purpose, day);
+        let fetched = match cached {
+            None => fetching.await?,
+            Some((_, yesterdays)) => match tokio::time::timeout(PATIENCE, fetching).await {
+                Ok(Ok(key)) => key,
+                Ok(Err(_)) | Err(_) => return Ok(yesterdays),
+            },
+        };
+        let mut of_the_day = inner.of_the_day.write().unwrap_or_else(PoisonError::into_inner);
+        of_the_day.insert(purpose, (day, Arc::clone(&fetched)));
+        Ok(fetched)
     }
 
     async fn fetch_or_make(&self, purpose: KeyPurpose, day: DateTime<Utc>) -> Result<Arc<ContentKey>, ContentKeyError> {

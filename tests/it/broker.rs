@@ -1,3 +1,3 @@
 //! What the broker room promises. Everything here talks to a real RabbitMQ.
 
-mod rabbitmq;
+pub mod rabbitmq;

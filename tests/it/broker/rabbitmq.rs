@@ -2,7 +2,7 @@
 
 mod chaos;
 mod consume;
-mod proxy;
+pub mod proxy;
 mod publish;
 mod recovery;
 mod stage;

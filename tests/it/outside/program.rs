@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::wait_for;
 
 /// How long a start or an orderly end may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A token of the role viewer that every program started here knows.
 pub const TOKEN: &str = "viewer-token";
@@ -45,7 +45,7 @@ impl Plan {
     }
 
     /// Sets a key, written as in the environment without its prefix: `JOBS__LEASE_SECONDS`.
-    pub fn with(mut self, key: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         self.config.retain(|(other, _)| other != key);
         self.config.push((key.to_owned(), value.to_string()));
         self

@@ -19,6 +19,7 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 
 /// One delivery.
 #[derive(Clone)]
+#[expect(clippy::struct_field_names, reason = "a webhook's id is called so everywhere")]
 pub struct Webhook {
     pub topic: &'static str,
     pub shop: String,

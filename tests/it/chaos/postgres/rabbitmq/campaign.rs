@@ -112,9 +112,7 @@ async fn campaign(count: usize, seed: u64) {
         jobs.len()
     );
 
-    let told = tally.told.lock().unwrap();
-    books::check_jobs(&world, &jobs, &told);
-    drop(told);
+    books::check_jobs(&world, &jobs, &tally.told.lock().unwrap());
     books.close(&db, &jobs).await;
     books::check_records(&db, &world, &jobs, webhook_ids, copies).await;
     assert_eq!(queue.waiting("efface.webhooks").await, 0, "webhooks still in the queue");

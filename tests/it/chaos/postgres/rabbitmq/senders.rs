@@ -47,7 +47,7 @@ pub struct Post {
 
 /// All senders at work.
 pub struct Senders {
-    senders: JoinSet<()>,
+    at_work: JoinSet<()>,
     pub tally: Arc<Tally>,
     /// Copies accepted so far.
     pub accepted: watch::Receiver<usize>,
@@ -57,22 +57,22 @@ impl Senders {
     pub fn start(post: Post, address: SocketAddr, amqp_url: &str) -> Self {
         let (tally, progress) = (Arc::new(Tally::default()), Arc::new(watch::Sender::new(0)));
         let accepted = progress.subscribe();
-        let mut senders = JoinSet::new();
+        let mut at_work = JoinSet::new();
         let over_http = Arc::new(Pile { webhooks: post.over_http, next: AtomicUsize::new(0) });
         for _ in 0..HTTP_SENDERS {
-            senders.spawn(send_over_http(over_http.clone(), Client::new(address), tally.clone(), progress.clone()));
+            at_work.spawn(send_over_http(over_http.clone(), Client::new(address), tally.clone(), progress.clone()));
         }
         let over_amqp = Arc::new(Pile { webhooks: post.over_amqp, next: AtomicUsize::new(0) });
         for _ in 0..AMQP_SENDERS {
             let publisher = Publisher { url: amqp_url.to_owned(), link: None };
-            senders.spawn(send_over_amqp(over_amqp.clone(), publisher, tally.clone(), progress.clone()));
+            at_work.spawn(send_over_amqp(over_amqp.clone(), publisher, tally.clone(), progress.clone()));
         }
-        Self { senders, tally, accepted }
+        Self { at_work, tally, accepted }
     }
 
     /// Waits until everything is accepted.
     pub async fn finish(&mut self) {
-        while let Some(ended) = self.senders.join_next().await {
+        while let Some(ended) = self.at_work.join_next().await {
             ended.unwrap();
         }
     }

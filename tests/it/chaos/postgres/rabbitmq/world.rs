@@ -126,7 +126,7 @@ impl World {
     fn customers(&mut self, webhooks: usize) {
         let kind = if self.shops.len() % 4 == 1 && webhooks > 1 { Kind::Leaving } else { Kind::Customers };
         let shop = self.shop(kind, 2 * webhooks as u64 + UNNAMED_ORDERS);
-        let overlapping = shop % 3 == 0;
+        let overlapping = shop.is_multiple_of(3);
         let domain = self.shops[shop].domain();
         for i in 0..webhooks {
             if kind == Kind::Leaving && i == webhooks / 2 {
