@@ -32,7 +32,7 @@ pub use town::{ADA, BEA, CYD, FEEDBACK, TABLES};
 pub use webhooks::{EMAIL, PHONE, SECRET, Webhook};
 
 /// Longest time that a test waits for something that must happen: far less than the worker's poll of 300 s.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The lease of workers in tests, in milliseconds.
 pub const LEASE_MS: i64 = 60_000;
 

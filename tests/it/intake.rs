@@ -258,9 +258,9 @@ both_databases! {
     }
 
     async fn eight_that_race_the_same_webhooks_make_each_exactly_one_job(house: House) {
-        house.leaves_jobs();
         const WEBHOOKS: usize = 200;
         const RACERS: usize = 8;
+        house.leaves_jobs();
         let webhooks: Vec<Webhook> = (0..WEBHOOKS)
             .map(|n| Webhook::customers_redact(ADA, &[n as u64]).id(&format!("w{n}")).event(&format!("e{n}")))
             .collect();

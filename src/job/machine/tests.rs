@@ -9,7 +9,7 @@ use super::*;
 const ATTEMPTS_MAX: i32 = 8;
 const QUEUED: State = State { status: JobStatus::Queued, attempts: 0, fence: 0 };
 
-/// SplitMix64: the same numbers for a seed on every machine and in every version.
+/// `SplitMix64`: the same numbers for a seed on every machine and in every version.
 struct Random(u64);
 
 impl Random {
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, worker: usize, claim: Claim, event: Event) {
+    fn send(&mut self, worker: usize, claim: Claim, event: &Event) {
         let copies = if self.random.chance(10) { 2 } else { 1 };
         for _ in 0..copies {
             self.on_the_way.push(Message { worker, claim, event: event.clone() });
@@ -260,7 +260,7 @@ impl World {
             7..10 => {
                 if let Some(claim) = self.claims[worker].pop() {
                     let event = self.verdict();
-                    self.send(worker, claim, event);
+                    self.send(worker, claim, &event);
                 }
             }
             _ => {

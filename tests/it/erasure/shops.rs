@@ -63,7 +63,7 @@ both_databases! {
         house.done(&Webhook::shop_redact(ADA)).await;
         assert_eq!(house.number("SELECT count(*) AS n FROM deleted").await, 63);
         let last = house
-            .number(r#"SELECT count(*) AS n FROM deleted WHERE name='Shop' AND place=(SELECT max(place) FROM deleted)"#);
+            .number("SELECT count(*) AS n FROM deleted WHERE name='Shop' AND place=(SELECT max(place) FROM deleted)");
         assert_eq!(last.await, 1, "the shop's own row goes last");
     }
 

@@ -59,7 +59,7 @@ both_databases! {
         let (taken_in, worked) = (
             async {
                 for n in 0..60_u64 {
-                    house.post(&Webhook::customers_redact(if n % 2 == 0 { ADA } else { BEA }, &[1000 + n])).await;
+                    house.post(&Webhook::customers_redact(if n.is_multiple_of(2) { ADA } else { BEA }, &[1000 + n])).await;
                 }
             },
             async {
@@ -76,7 +76,7 @@ both_databases! {
         // Even numbers were asked of one shop, odd ones of the other.
         let asked = |row: &crate::house::Row| {
             let plain = row.order.strip_prefix("gid://shopify/Order/").unwrap_or(&row.order);
-            plain.parse().is_ok_and(|n: u64| (1000..1060).contains(&n) && row.shop == if n % 2 == 0 { ADA } else { BEA })
+            plain.parse().is_ok_and(|n: u64| (1000..1060).contains(&n) && row.shop == if n.is_multiple_of(2) { ADA } else { BEA })
         };
         assert_eq!(gone, before.rows_where(asked));
     }
