@@ -1,6 +1,6 @@
 //! Rows: one file per table, each saying who sets a field, when, and when it never changes again.
 //!
-//! Efface's own tables come first. The reference app's tables follow in [`reference`]: they belong to the app, and only
+//! Efface's own tables come first. The reference app's tables follow in [`mod@reference`]: they belong to the app, and only
 //! the default data map and the demo know them.
 //!
 //! Instants of our own tables are UTC in whole milliseconds: `timestamptz` on PostgreSQL, RFC 3339 text on SQLite
