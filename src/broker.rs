@@ -7,7 +7,12 @@
 //! Delivery is at least once in both directions: a publish without a good confirm may have arrived, and an
 //! acknowledgement that got lost brings the message again.
 //!
-//! lapin logs a returned message with its body, at the target `lapin`: `telemetry` keeps that target silent.
+//! lapin writes returned messages with their bodies to the log as a warning, and everything, credentials included, at
+//! finer levels: `telemetry` keeps its target `lapin` silent. What there is to know about a link, this room logs itself.
+//!
+//! What no client can mend: RabbitMQ 3.10 writes the name of a new quorum queue to disk half a second after it was
+//! declared. Killed before that, it starts the queue again as an empty one that never elects a leader: publishes time
+//! out and consumers wait, until an operator deletes the queue or has it elect one. Later kills lose nothing.
 
 mod consumer;
 mod counters;
@@ -49,7 +54,8 @@ pub struct BrokerSettings {
     pub batch_max: usize,
     /// For a publish and its confirm together.
     pub publish_timeout: Duration,
-    /// Channels that share the publishes, at least 1.
+    /// Channels that share the publishes, at least 1. More let the broker work on more cores, and cost the client some
+    /// batching.
     pub publish_channels: usize,
     pub topology: Topology,
 }
@@ -62,7 +68,7 @@ impl BrokerSettings {
             prefetch: 500,
             batch_max: 256,
             publish_timeout: Duration::from_secs(1),
-            publish_channels: 4,
+            publish_channels: 2,
             topology: Topology::default(),
         }
     }

@@ -8,15 +8,16 @@ use futures_util::StreamExt as _;
 use lapin::{Connection, Event};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::link::{self, LOOK_EVERY, LinkError};
 use super::publisher::{Job, Lane, Lanes};
 use super::tries::Tries;
 use super::{Publishing, Room};
 
-/// Least time between two declarations of the topology that returned messages ask for.
-const REDECLARE_EVERY: Duration = Duration::from_secs(10);
+/// How long after a returned message the topology is declared again. RabbitMQ 3.10 leaves the consumers of a deleted
+/// queue in limbo when one of the same name appears before it has told them.
+const REDECLARE_AFTER: Duration = Duration::from_secs(1);
 
 /// Keeps the publishing link, until shutdown and until the consumers, who park messages through it, have ended.
 pub async fn keep_publishing(room: Arc<Room>) {
@@ -81,7 +82,7 @@ impl Session {
         let mut events = pin!(self.connection.events_listener());
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut declared = None::<Instant>;
+        let mut declare_at = None::<Instant>;
         let mut done = pin!(room.everybody_done());
         loop {
             tokio::select! {
@@ -99,12 +100,13 @@ impl Session {
                     room.set_blocked(self.connection.status().blocked());
                 }
                 _ = self.lanes.join_next() => return Err(LinkError::Ended("a channel was closed")),
-                Some(()) = self.returns.recv() => {
-                    if declared.is_none_or(|at| at.elapsed() > REDECLARE_EVERY) {
-                        declared = Some(Instant::now());
-                        tracing::warn!("the broker returned a message: no queue is bound for it; declaring the topology again");
-                        link::within_limit(async { Ok(room.topology.declare(&self.connection).await?) }).await?;
-                    }
+                Some(()) = self.returns.recv(), if declare_at.is_none() => {
+                    tracing::warn!("the broker returned a message: no queue is bound for it; the topology is declared again");
+                    declare_at = Some(Instant::now() + REDECLARE_AFTER);
+                }
+                () = sleep_until(declare_at.unwrap_or_else(Instant::now)), if declare_at.is_some() => {
+                    link::within_limit(async { Ok(room.topology.declare(&self.connection).await?) }).await?;
+                    declare_at = None;
                 }
                 () = &mut done => return Ok(()),
             }

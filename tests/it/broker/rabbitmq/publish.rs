@@ -6,7 +6,7 @@ use std::time::Instant;
 use efface::broker::{PublishError, Topology};
 use efface::shutdown::Shutdown;
 use futures_util::future::join_all;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{ExchangeKind, types::ShortString};
 use tokio::sync::mpsc;
@@ -93,6 +93,19 @@ async fn no_message_that_came_back_is_taken_for_published_among_many() {
         println!("6000 published, {} confirmed, {} in the queue", told.len(), kept.len());
         let missing: Vec<_> = told.difference(&kept).collect();
         assert!(missing.is_empty(), "told as published, and in no queue: {missing:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_that_was_deleted_costs_an_error_and_is_declared_again() {
+    on_stage(async |stage| {
+        let actor = stage.enter().await;
+        let exchange = stage.settings.topology.exchange.clone();
+        stage.channel().await.exchange_delete(exchange, ExchangeDeleteOptions::default()).await.unwrap();
+        assert_eq!(actor.broker.publish(webhook(1)).await, Err(PublishError::Lost));
+        actor.publish_in_the_end(webhook(2)).await;
+        assert_eq!(stage.take_all(&stage.settings.topology.queue).await.len(), 1);
     })
     .await;
 }

@@ -118,6 +118,13 @@ impl Actor {
         assert!(reached, "the state stays {:?}", self.broker.state().borrow());
     }
 
+    /// Publishes until it is confirmed, as senders do.
+    pub async fn publish_in_the_end(&self, message: Outgoing) {
+        while self.broker.publish(message.clone()).await.is_err() {
+            self.reach(BrokerState::is_ready).await;
+        }
+    }
+
     /// Consumes, and hands every message on.
     pub fn consume_into(&self, seen: mpsc::UnboundedSender<Incoming>) -> JoinHandle<()> {
         self.broker.consume(move |batch| {
