@@ -63,7 +63,7 @@ impl Exporter {
             Plan::lay_out(&snapshot, &self.map, &[(0, target)], &std::collections::HashMap::new(), false).await?;
         for (table, way) in self.map.export_tables() {
             let mut rows_of_table = 0;
-            for keys in in_parts(plan.orders(table.holds)) {
+            for keys in in_parts(&plan.orders(table)) {
                 let rows = target::select_matching(&snapshot, way, &table.export, &keys).await?;
                 if rows.is_empty() {
                     continue;

@@ -98,6 +98,7 @@ impl Store {
                     // for them, or spend longer on compiling the statement than on running it.
                     ("enable_hashjoin", "off"),
                     ("enable_mergejoin", "off"),
+                    ("enable_seqscan", "off"),
                     ("jit", "off"),
                 ])
             });

@@ -92,9 +92,9 @@ pub async fn batch(
         }
     }
     for (table, way) in map.customer_tables() {
-        let keys = plan.orders(table.holds);
+        let keys = plan.orders(table);
         if !keys.is_empty() {
-            let counts = target::delete_matching(conn, way, keys).await?;
+            let counts = target::delete_matching(conn, way, &keys).await?;
             add(progress, &table.result_key, &counts);
         }
     }

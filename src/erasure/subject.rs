@@ -14,10 +14,52 @@ pub struct Target {
 /// How much of a shop an erasure concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The rows of these orders, each in every form that an app may have stored it in.
-    Orders(Vec<String>),
+    /// The rows of these orders.
+    Orders(Vec<Order>),
     /// All rows of the shop.
     Shop,
+}
+
+/// An order, as apps store it: Shopify's number, which may also stand as its global id, or some other text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// A number, in decimal.
+    Number(String),
+    /// Any other text, looked for as it stands.
+    Text(String),
+}
+
+/// What precedes the number in an order's global id.
+const GLOBAL: &str = "gid://shopify/Order/";
+
+/// Bounds between which every global id of an order lies, whatever the collation: they differ from one another, and from
+/// all ids between them, in nothing but digits.
+pub const GLOBAL_IDS: (&str, &str) = ("gid://shopify/Order/0", "gid://shopify/Order/99999999999999999999");
+
+impl Order {
+    fn parse(text: &str) -> Self {
+        let number = text.strip_prefix(GLOBAL).unwrap_or(text);
+        if !number.is_empty() && number.len() <= 20 && number.bytes().all(|b| b.is_ascii_digit()) {
+            Self::Number(number.to_owned())
+        } else {
+            Self::Text(text.to_owned())
+        }
+    }
+
+    /// The number or text itself.
+    pub fn plain(&self) -> &str {
+        match self {
+            Self::Number(text) | Self::Text(text) => text,
+        }
+    }
+
+    /// The global id, of those that have one.
+    pub fn global(&self) -> Option<String> {
+        match self {
+            Self::Number(number) => Some(format!("{GLOBAL}{number}")),
+            Self::Text(_) => None,
+        }
+    }
 }
 
 /// A job's payload that does not have the shape that its type asks for.
@@ -44,34 +86,22 @@ impl Target {
     pub fn of_orders(id: &str, shop_domain: &str, payload: &Value, key: &str) -> Result<Self, UnreadablePayload> {
         let unreadable = |reason| UnreadablePayload { id: id.to_owned(), column: "payload", reason };
         let orders = payload.get(key).and_then(Value::as_array).ok_or_else(|| unreadable("no list of orders"))?;
-        let mut forms = Vec::with_capacity(orders.len() * 2);
+        let mut parsed = Vec::with_capacity(orders.len());
         for order in orders {
-            match order {
-                Value::Number(n) if n.is_u64() => push_forms(&n.to_string(), &mut forms),
-                Value::String(text) if !text.is_empty() => push_forms(text, &mut forms),
+            parsed.push(match order {
+                Value::Number(n) if n.is_u64() => Order::Number(n.to_string()),
+                Value::String(text) if !text.is_empty() => Order::parse(text),
                 _ => return Err(unreadable("an order that is neither a whole number nor text")),
-            }
+            });
         }
-        forms.sort_unstable();
-        forms.dedup();
-        Ok(Self { shop_domain: shop_domain.to_owned(), scope: Scope::Orders(forms) })
+        parsed.sort_unstable();
+        parsed.dedup();
+        Ok(Self { shop_domain: shop_domain.to_owned(), scope: Scope::Orders(parsed) })
     }
 
     /// The target of a `shop_redact` job.
     pub fn of_shop(shop_domain: &str) -> Self {
         Self { shop_domain: shop_domain.to_owned(), scope: Scope::Shop }
-    }
-}
-
-/// Apps store an order as Shopify's number or as its global id; a listed order is looked for in both forms.
-fn push_forms(order: &str, forms: &mut Vec<String>) {
-    const GLOBAL: &str = "gid://shopify/Order/";
-    let plain = order.strip_prefix(GLOBAL).unwrap_or(order);
-    if !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_digit()) {
-        forms.push(plain.to_owned());
-        forms.push(format!("{GLOBAL}{plain}"));
-    } else {
-        forms.push(order.to_owned());
     }
 }
 
@@ -84,7 +114,10 @@ mod tests {
     fn forms(orders: &Value) -> Vec<String> {
         let payload = json!({ "orders_to_redact": orders });
         match Target::of_orders("gdpr_1", "a.myshopify.com", &payload, "orders_to_redact").unwrap().scope {
-            Scope::Orders(forms) => forms,
+            Scope::Orders(orders) => orders
+                .iter()
+                .flat_map(|order| std::iter::once(order.plain().to_owned()).chain(order.global()))
+                .collect(),
             Scope::Shop => panic!("orders expected"),
         }
     }

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::data_map::{DataMap, ShopReference};
+use super::data_map::{DataMap, MappedTable, ShopReference};
 use super::plan::Plan;
 use super::subject::{Scope, Target};
 use crate::clock::Clock;
-use crate::store::target::{self, Match};
+use crate::store::target::{self, Keys, Match};
 use crate::store::{Store, StoreError};
 
 /// Says that a target's rows were looked for after the deletes had committed, and that none was found.
@@ -59,15 +59,13 @@ pub async fn verify(
             of_job.push((table.to_owned(), rows));
         }
     };
+    let (tables, ways): (Vec<&MappedTable>, Vec<Match<'_>>) = map.customer_tables().unzip();
+    let keys: Vec<_> = tables.iter().map(|table| plan.orders(table)).collect();
+    let probes: Vec<(Match<'_>, &Keys)> = ways.into_iter().zip(keys.iter().map(|keys| &**keys)).collect();
+    for (place, count) in target::residue(&snapshot, &probes).await? {
+        found(tables[place].name.as_str(), count.job, count.rows);
+    }
     for reference in [ShopReference::ShopId, ShopReference::ShopDomain] {
-        let (names, ways): (Vec<&str>, Vec<Match<'_>>) = map
-            .customer_tables()
-            .filter(|(table, _)| table.holds == reference)
-            .map(|(table, way)| (table.name.as_str(), way))
-            .unzip();
-        for (place, count) in target::residue(&snapshot, &ways, plan.orders(reference)).await? {
-            found(names[place], count.job, count.rows);
-        }
         let tables: Vec<_> =
             map.shop_tables().filter(|table| table.holds == reference).map(|t| (&t.name, &t.shop)).collect();
         for (place, count) in target::shop_rows(&snapshot, &tables, plan.whole_shops(reference), 1_000).await? {

@@ -4,6 +4,7 @@
 //! statement carries the shop by construction: there is no way to build one without it. Names come as [`Ident`]s,
 //! which are parsed against a strict form and were found in the live catalog before anything runs.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -158,6 +159,42 @@ pub async fn shops(
         .collect()
 }
 
+/// Finds, per table, which of these shops have any value between two bounds, both included: one probe of the index each.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn shops_with_values_between(
+    conn: &impl ConnectionTrait,
+    tables: &[Match<'_>],
+    shops: Vec<String>,
+    (first, last): (&str, &str),
+) -> Result<HashSet<(usize, String)>, StoreError> {
+    if shops.is_empty() || tables.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let backend = conn.get_database_backend();
+    let mut values = vec![Value::from(first), Value::from(last)];
+    let rows = Rows::new().text("shop", shops).table(backend, &mut values);
+    let probes: Vec<String> = tables
+        .iter()
+        .enumerate()
+        .map(|(place, Match { table, shop, value })| {
+            format!(
+                r#"SELECT CAST({place} AS bigint) AS "place", k."shop" AS "shop" FROM {rows} AS k WHERE EXISTS (SELECT 1
+                   FROM {table} AS t WHERE t.{shop}=k."shop" AND t.{value}>=$1 AND t.{value}<=$2)"#
+            )
+        })
+        .collect();
+    let sql = probes.join(" UNION ALL ");
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            let place: i64 = row.try_get("", "place")?;
+            Ok((usize::try_from(place).unwrap_or(usize::MAX), row.try_get("", "shop")?))
+        })
+        .collect()
+}
+
 /// Deletes the rows of one table that match any key, for all jobs at once, and counts them per job. A row that two
 /// jobs ask for is counted for one of them.
 ///
@@ -221,28 +258,36 @@ async fn delete_picked(
 /// When the database refuses or does not answer.
 pub async fn residue(
     conn: &impl ConnectionTrait,
-    tables: &[Match<'_>],
-    keys: &Keys,
+    probes: &[(Match<'_>, &Keys)],
 ) -> Result<Vec<(usize, Count)>, StoreError> {
-    if keys.is_empty() || tables.is_empty() {
-        return Ok(Vec::new());
-    }
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
-    let rows = keys.table(backend, &mut values);
-    // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop alone
-    // would visit all of a large shop's rows.
-    let probes: Vec<String> = tables
-        .iter()
-        .enumerate()
-        .map(|(place, Match { table, shop, value })| {
-            format!(
-                r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", count(*) AS "n" FROM {rows} AS k
-                   JOIN {table} AS t ON t.{shop}=k."shop" AND t.{value}=k."val" GROUP BY k."job""#
-            )
-        })
-        .collect();
-    placed(conn, probes.join(" UNION ALL "), values).await
+    let mut tables: Vec<(&Keys, String)> = Vec::new();
+    let mut selects = Vec::new();
+    for (place, (Match { table, shop, value }, keys)) in probes.iter().enumerate() {
+        if keys.is_empty() {
+            continue;
+        }
+        // Tables that look for the same keys share them.
+        let rows = match tables.iter().find(|(shared, _)| std::ptr::eq(*shared, *keys)) {
+            Some((_, rows)) => rows.clone(),
+            None => {
+                let rows = keys.table(backend, &mut values);
+                tables.push((keys, rows.clone()));
+                rows
+            }
+        };
+        // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop alone
+        // would visit all of a large shop's rows.
+        selects.push(format!(
+            r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", count(*) AS "n" FROM {rows} AS k
+               JOIN {table} AS t ON t.{shop}=k."shop" AND t.{value}=k."val" GROUP BY k."job""#
+        ));
+    }
+    if selects.is_empty() {
+        return Ok(Vec::new());
+    }
+    placed(conn, selects.join(" UNION ALL "), values).await
 }
 
 async fn placed(
