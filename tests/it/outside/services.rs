@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
@@ -44,6 +45,13 @@ impl Services {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// SIGSTOP, where the service is a process of this machine: it keeps its connections and answers nothing.
+    pub fn freeze(&self, service: &str) {
+        let Ok(text) = std::fs::read_to_string(self.folder().join(format!("{service}.pid"))) else { return };
+        let id = text.split_whitespace().next().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        kill_process(id.expect("a process id"), Signal::STOP).unwrap();
     }
 
     pub fn database_url(&self) -> String {
