@@ -269,13 +269,12 @@ pub async fn residue(
             continue;
         }
         // Tables that look for the same keys share them.
-        let rows = match tables.iter().find(|(shared, _)| std::ptr::eq(*shared, *keys)) {
-            Some((_, rows)) => rows.clone(),
-            None => {
-                let rows = keys.table(backend, &mut values);
-                tables.push((keys, rows.clone()));
-                rows
-            }
+        let rows = if let Some((_, rows)) = tables.iter().find(|(shared, _)| std::ptr::eq(*shared, *keys)) {
+            rows.clone()
+        } else {
+            let rows = keys.table(backend, &mut values);
+            tables.push((keys, rows.clone()));
+            rows
         };
         // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop alone
         // would visit all of a large shop's rows.

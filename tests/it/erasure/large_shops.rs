@@ -58,20 +58,36 @@ async fn steps(house: &House) -> Vec<i64> {
     rows.iter().map(|row| row.try_get("", "remaining").unwrap()).collect()
 }
 
-/// Begins a transaction in which no worker can go on, once a worker has deleted something and is not done.
+/// Begins a transaction in which no worker can finish, and returns once a worker has deleted something: on SQLite it is
+/// the one that writes, on PostgreSQL it holds a row of the shop that the worker has yet to delete.
 async fn stop_midway(house: &House, id: &str) -> (WriteTransaction, u64) {
-    let lock = if house.is_sqlite() { "" } else { "FOR UPDATE" };
-    let sql = format!(r#"SELECT "progress" FROM "GDPRJob" WHERE "id"='{id}' {lock}"#);
+    let sql = format!(r#"SELECT "progress" FROM "GDPRJob" WHERE "id"='{id}'"#);
+    let statement = |sql: &str| Statement::from_string(house.store().backend(), sql);
     let find = async {
+        let mut held = None;
         loop {
-            let tx = house.store().begin_write().await.unwrap();
-            let row = tx.query_one_raw(Statement::from_string(house.store().backend(), sql.as_str())).await.unwrap();
+            let tx = match held.take() {
+                Some(tx) => tx,
+                None => house.store().begin_write().await.unwrap(),
+            };
+            if !house.is_sqlite() {
+                let row = r#"SELECT "id" FROM "SurveyResponse" WHERE "id"='sr 599' FOR UPDATE"#;
+                assert!(
+                    tx.query_one_raw(statement(row)).await.unwrap().is_some(),
+                    "the worker was faster than the test"
+                );
+            }
+            let row = tx.query_one_raw(statement(&sql)).await.unwrap();
             let progress: Option<serde_json::Value> = row.unwrap().try_get("", "progress").unwrap();
             let deleted = Progress::from_json(progress.as_ref()).total();
             if deleted > 0 {
                 return (tx, deleted);
             }
-            tx.rollback().await.unwrap();
+            if house.is_sqlite() {
+                tx.rollback().await.unwrap();
+            } else {
+                held = Some(tx);
+            }
         }
     };
     tokio::time::timeout(PATIENCE, find).await.expect("no step was ever seen")

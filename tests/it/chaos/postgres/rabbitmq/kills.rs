@@ -1,9 +1,8 @@
 //! Who is killed when: by the number of webhooks accepted so far, never by the clock.
 
-use std::time::Duration;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
