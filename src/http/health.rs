@@ -47,6 +47,13 @@ struct Report {
     findings: Vec<Finding>,
 }
 
+impl Report {
+    /// Bad news is asked about again soon: whoever waits for the start must not wait for an old answer.
+    fn kept_for(&self, good: Duration) -> Duration {
+        if self.findings.iter().all(|finding| finding.ok) { good } else { good / 20 }
+    }
+}
+
 /// The parts that must be fit before webhooks should be sent here: database, migrations, broker.
 #[derive(Clone)]
 pub struct Readiness {
@@ -94,7 +101,7 @@ impl Readiness {
     pub async fn findings(&self) -> Vec<(&'static str, Finding)> {
         let mut latest = self.latest.lock().await;
         let findings = match &*latest {
-            Some(report) if report.taken_at.elapsed() < self.kept_for => report.findings.clone(),
+            Some(report) if report.taken_at.elapsed() < report.kept_for(self.kept_for) => report.findings.clone(),
             _ => {
                 let findings = join_all(self.checks.iter().map(|(_, check)| self.within_time(check()))).await;
                 *latest = Some(Report { taken_at: Instant::now(), findings: findings.clone() });
