@@ -292,3 +292,12 @@ fn these_tests_would_see_a_broken_rule() {
     assert_eq!(without_comment("x(); // DELETE FROM y"), "x();");
     assert_eq!(without_comment(r#"let url = "amqp://host";"#), r#"let url = "amqp://host";"#);
 }
+
+#[test]
+fn a_data_map_may_touch_none_of_effaces_own_tables() {
+    for own in migration::OWN_TABLES {
+        let map = efface::erasure::data_map::REFERENCE.replace("\"SurveyResponse\"", &format!("\"{own}\""));
+        let problems = efface::erasure::data_map::DataMap::parse(&map).expect_err(own).to_string();
+        assert!(problems.contains("Efface's own tables"), "{own}: {problems}");
+    }
+}
