@@ -6,6 +6,7 @@
 
 pub mod external_id;
 pub mod headers;
+pub mod normal_form;
 pub mod payload;
 pub mod provider;
 pub mod signature;
