@@ -2,6 +2,7 @@
 
 mod bad;
 mod endpoint;
+mod npm;
 mod ours;
 mod usage;
 

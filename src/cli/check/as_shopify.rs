@@ -14,6 +14,7 @@ mod wire;
 
 use std::time::Duration;
 
+use clap::ArgGroup;
 use clap::builder::PossibleValuesParser;
 use hyper::Uri;
 
@@ -30,7 +31,10 @@ use wire::Wire;
 /// Options that turn `check` from our own set-up to an endpoint.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-#[command(next_help_heading = "An endpoint, seen from outside")]
+#[command(
+    next_help_heading = "An endpoint, seen from outside",
+    group = ArgGroup::new("conformance").multiple(true)
+)]
 pub struct Options {
     /// Play Shopify against this address, used exactly as written; no configuration and no database is needed
     #[arg(long, value_name = "URL", value_parser = parse_address, group = "conformance")]

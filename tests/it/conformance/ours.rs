@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::play;
-use crate::outside::database::OwnDatabase;
 use crate::outside::http::Client;
 use crate::outside::program::{Plan, Program};
 
@@ -27,16 +26,22 @@ async fn passes_everything(database: &str, folder: &std::path::Path) {
     assert!(shops.iter().all(|shop| shop.ends_with("-replay-other-topic.myshopify.com")), "{shops:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn our_own_server_passes_everything_on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = format!("sqlite://{}?mode=rwc", folder.path().join("efface.db").display());
-    passes_everything(&database, folder.path()).await;
+mod sqlite {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn our_own_server_passes_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}?mode=rwc", folder.path().join("efface.db").display());
+        super::passes_everything(&database, folder.path()).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn our_own_server_passes_everything_on_postgres() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = OwnDatabase::create().await;
-    passes_everything(&database.url, folder.path()).await;
+mod postgres {
+    use crate::outside::database::OwnDatabase;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn our_own_server_passes_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = OwnDatabase::create().await;
+        super::passes_everything(&database.url, folder.path()).await;
+    }
 }
