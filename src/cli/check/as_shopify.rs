@@ -45,7 +45,7 @@ pub struct Options {
     /// A secret that was rotated and should still be accepted; without it that check is skipped
     #[arg(long, value_name = "SECRET", env = "SHOPIFY_API_SECRET_OLD", hide_env_values = true)]
     old_secret: Option<Secret>,
-    /// The URL is a base: /customers/data_request, /customers/redact and /shop/redact are added to it
+    /// The URL is a base; each topic is added to it, as in /shop/redact
     #[arg(long, requires = "as_shopify")]
     path_per_topic: bool,
     /// Run these checks only, comma-separated

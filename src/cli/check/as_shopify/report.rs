@@ -1,5 +1,7 @@
 //! What is shown in the end: a table for people, JSON for scripts. docs/conformance.md describes the JSON.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::checks::{Basis, Check, Severity};
@@ -33,7 +35,7 @@ struct Counts {
 #[derive(Debug, Serialize)]
 struct Line {
     #[serde(flatten)]
-    rule: Rule,
+    row: Row,
     status: Status,
     detail: Option<String>,
     millis: u64,
@@ -42,7 +44,7 @@ struct Line {
 
 /// What a check is about, before it is run.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Rule {
+struct Row {
     id: &'static str,
     severity: Severity,
     basis: Basis,
@@ -50,7 +52,7 @@ struct Rule {
     source: &'static str,
 }
 
-impl From<&'static Check> for Rule {
+impl From<&'static Check> for Row {
     fn from(check: &'static Check) -> Self {
         let Check { id, severity, basis, rule, source, .. } = *check;
         Self { id, severity, basis, rule, source }
@@ -70,7 +72,7 @@ impl Report {
             } += 1;
         }
         let line = |outcome: Outcome| Line {
-            rule: outcome.check.into(),
+            row: outcome.check.into(),
             status: outcome.status,
             detail: outcome.detail,
             millis: millis(outcome.took),
@@ -96,7 +98,7 @@ impl Report {
         output::table(
             ["RESULT", "CHECK", "SEVERITY", "MS", "SOURCE"],
             self.checks.iter().map(|line| {
-                let Rule { id, severity, source, .. } = line.rule;
+                let Row { id, severity, source, .. } = line.row;
                 [line.status.as_str(), id, severity.as_str(), &line.millis.to_string(), source].map(str::to_owned)
             }),
         )?;
@@ -118,12 +120,13 @@ impl Report {
 impl Line {
     /// All there is to say of a check that is not simply passed.
     fn in_full(&self) -> String {
-        let Rule { id, rule, source, basis, .. } = self.rule;
+        let Row { id, rule, source, basis, .. } = self.row;
         let detail = self.detail.as_deref().unwrap_or_default();
         let mut text = format!("\n{} {id}: {detail}\n", self.status.as_str());
-        text += &format!("    rule      {rule}\n    source    {source} ({})\n", basis.as_str());
+        let _ = write!(text, "    rule      {rule}\n    source    {source} ({})\n", basis.as_str());
         for Told { sent, expected, came, millis, .. } in &self.exchanges {
-            text += &format!("    sent      {sent}\n    expected  {expected}\n    came      {came} ({millis} ms)\n");
+            let _ =
+                write!(text, "    sent      {sent}\n    expected  {expected}\n    came      {came} ({millis} ms)\n");
         }
         text
     }
@@ -134,14 +137,14 @@ impl Line {
 /// # Errors
 /// When stdout is gone.
 pub fn list(context: &Context, checks: &[&'static Check]) -> anyhow::Result<()> {
-    let rules = checks.iter().map(|check| Rule::from(*check));
+    let rules = checks.iter().map(|check| Row::from(*check));
     if context.json() {
         output::json(&rules.collect::<Vec<_>>())?;
         return Ok(());
     }
     output::table(
         ["CHECK", "SEVERITY", "BASIS", "RULE", "SOURCE"],
-        rules.map(|Rule { id, severity, basis, rule, source }| {
+        rules.map(|Row { id, severity, basis, rule, source }| {
             [id, severity.as_str(), basis.as_str(), rule, source].map(str::to_owned)
         }),
     )?;

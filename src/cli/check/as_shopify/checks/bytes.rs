@@ -15,7 +15,7 @@ pub static CHECKS: [Check; 6] = [
         script: |scene| {
             let body = bodies::of(Topic::CustomersRedact, &scene.shop, 0)?;
             let body = body.replace(':', "\t: ").replace(',', " ,\r\n  ");
-            one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with unusual spacing")
+            Ok(one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with unusual spacing"))
         },
     },
     Check {
@@ -26,7 +26,7 @@ pub static CHECKS: [Check; 6] = [
         source: HTTPS,
         script: |scene| {
             let body = bodies::of(Topic::CustomersRedact, &scene.shop, 0)? + "\n";
-            one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with a newline at its end")
+            Ok(one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with a newline at its end"))
         },
     },
     Check {
@@ -41,7 +41,7 @@ pub static CHECKS: [Check; 6] = [
             let body = format!(
                 r#"{{"orders_to_redact":{ORDERS},"customer":{customer},"shop_domain":"{shop}","shop_id":{SHOP_ID}}}"#
             );
-            one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with its fields in another order")
+            Ok(one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with its fields in another order"))
         },
     },
     Check {
@@ -55,7 +55,7 @@ pub static CHECKS: [Check; 6] = [
                 r#"{{"id":9007199254100000,"email":"no\/b\u00f6dy@efface-conformance.invalid","phone":"{PHONE}"}}"#
             );
             let body = bodies::redact(&scene.shop, &customer, ORDERS);
-            one(scene.letter(Topic::CustomersRedact, body)?, r"genuine, with \u00f6 and \/ in it")
+            Ok(one(scene.letter(Topic::CustomersRedact, body)?, r"genuine, with \u00f6 and \/ in it"))
         },
     },
     Check {
@@ -69,7 +69,7 @@ pub static CHECKS: [Check; 6] = [
                 r#"{{"id":9007199254100000,"email":"nöbödy.無名@efface-conformance.invalid","phone":"{PHONE}"}}"#
             );
             let body = bodies::redact(&scene.shop, &customer, ORDERS);
-            one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with characters beyond ASCII")
+            Ok(one(scene.letter(Topic::CustomersRedact, body)?, "genuine, with characters beyond ASCII"))
         },
     },
     Check {
@@ -79,11 +79,11 @@ pub static CHECKS: [Check; 6] = [
         rule: "Headers are found whatever the case of their names.",
         source: STRUCTURE,
         script: |scene| {
-            one(scene.ordinary(Topic::CustomersRedact)?.in_lower_case(), "genuine, with lower-case header names")
+            Ok(one(scene.ordinary(Topic::CustomersRedact)?.in_lower_case(), "genuine, with lower-case header names"))
         },
     },
 ];
 
-fn one(letter: Letter, what: &'static str) -> anyhow::Result<Script> {
-    Ok(Script::OneByOne(vec![letter.saying(what)]))
+fn one(letter: Letter, what: &'static str) -> Script {
+    Script::OneByOne(vec![letter.saying(what)])
 }
