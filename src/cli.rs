@@ -16,9 +16,12 @@ mod instant;
 mod jobs;
 mod keys;
 mod migrate;
+mod ndjson;
 mod output;
+mod redact;
 mod report;
 mod serve;
+mod unseal;
 mod webhook;
 
 use std::io;
@@ -59,6 +62,8 @@ pub enum Command {
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Report(report::Args),
+    Redact(redact::Args),
+    Unseal(unseal::Args),
     Keys(keys::Args),
     Healthcheck(healthcheck::Args),
     Completions(completions::Args),
@@ -86,6 +91,8 @@ impl Cli {
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
+            Command::Redact(args) => redact::run(context, args),
+            Command::Unseal(args) => unseal::run(context, args),
             Command::Keys(args) => keys::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),
