@@ -22,6 +22,7 @@ pub enum UnsealError {
 /// An encrypted value that did not open, and where it stands.
 #[derive(Debug)]
 pub struct Failure {
+    /// Names that are no plain words are left out: a key may be somebody's address.
     pub place: String,
     pub error: UnsealError,
 }
@@ -52,7 +53,8 @@ impl Engine {
     /// `at` is where the document itself stands: empty for one that [`Engine::apply`] masked, the table for a row
     /// whose columns were masked. `only` restricts it to what stands at or under these paths; empty: everywhere.
     pub fn unseal_document(&self, shop: &str, at: &str, only: &[JsonPath], document: &mut Value) -> Unsealed {
-        let mut walk = Walk { engine: self, shop, place: at.to_owned(), unsealed: Unsealed::default() };
+        let (place, shown) = (at.to_owned(), at.to_owned());
+        let mut walk = Walk { engine: self, shop, place, shown, unsealed: Unsealed::default() };
         let only: Vec<&[Segment]> = only.iter().map(JsonPath::segments).collect();
         walk.value(&(!only.is_empty()).then_some(only), document);
         walk.unsealed
@@ -63,6 +65,8 @@ struct Walk<'a> {
     engine: &'a Engine,
     shop: &'a str,
     place: String,
+    /// The same for people.
+    shown: String,
     unsealed: Unsealed,
 }
 
@@ -79,14 +83,14 @@ impl Walk<'_> {
                     self.unsealed.opened += 1;
                     self.value(&None, value);
                 }
-                Err(error) => self.unsealed.failed.push(Failure { place: self.place.clone(), error }),
+                Err(error) => self.unsealed.failed.push(Failure { place: self.shown.clone(), error }),
             },
             Value::Object(fields) => {
                 for (key, value) in fields.iter_mut() {
                     let Some(only) = step(only, |segment| matches!(segment, Segment::Key(name) if name == key)) else {
                         continue;
                     };
-                    self.inside(|place| path::push_key(place, key), &only, value);
+                    self.inside(Some(key), &only, value);
                 }
             }
             Value::Array(elements) => {
@@ -97,19 +101,32 @@ impl Walk<'_> {
                         Segment::Key(_) => false,
                     };
                     let Some(only) = step(only, matches) else { continue };
-                    self.inside(|place| place.push_str("[*]"), &only, value);
+                    self.inside(None, &only, value);
                 }
             }
             _ => {}
         }
     }
 
-    fn inside(&mut self, step: impl FnOnce(&mut String), only: &Only<'_>, value: &mut Value) {
-        let len = self.place.len();
-        step(&mut self.place);
+    /// Goes into a field, or into an element of a list.
+    fn inside(&mut self, key: Option<&str>, only: &Only<'_>, value: &mut Value) {
+        let (place_len, shown_len) = (self.place.len(), self.shown.len());
+        if let Some(key) = key {
+            path::push_key(&mut self.place, key);
+            path::push_key(&mut self.shown, if is_plain_word(key) { key } else { "(odd name)" });
+        } else {
+            self.place.push_str("[*]");
+            self.shown.push_str("[*]");
+        }
         self.value(only, value);
-        self.place.truncate(len);
+        self.place.truncate(place_len);
+        self.shown.truncate(shown_len);
     }
+}
+
+fn is_plain_word(key: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&key.len()) && key.bytes().all(plain)
 }
 
 /// The paths that go on through this step; none when nothing may be opened there.
