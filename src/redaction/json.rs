@@ -141,20 +141,20 @@ mod tests {
             ("-0", "-0.0"),
             ("1e2", "100.0"),
             ("9007199254740993", "9007199254740993"),
-            ("123456789.123456789", "123456789.12345679"),
         ] {
-            let Ok(text) = printed(given) else {
-                assert_eq!(given, "123456789.123456789", "only this one has too many digits");
-                continue;
-            };
-            assert_eq!(text, kept, "{given}");
+            assert_eq!(printed(given).unwrap(), kept, "{given}");
         }
     }
 
     #[test]
     fn a_number_that_would_change_is_refused_wherever_it_stands() {
-        for number in ["18446744073709551616", "-9223372036854775809", "0.1000000000000000055511151231257827", "1e400"]
-        {
+        for number in [
+            "123456789.123456789",
+            "18446744073709551616",
+            "-9223372036854775809",
+            "0.1000000000000000055511151231257827",
+            "1e400",
+        ] {
             for text in [number.to_owned(), format!("[[{number}]]"), format!(r#"{{"a":{{"b":{number}}}}}"#)] {
                 assert!(matches!(printed(&text), Err(ReadError::InexactNumber | ReadError::NotJson { .. })), "{text}");
             }
