@@ -22,4 +22,5 @@ mod intake;
 mod jobs;
 mod npm;
 mod outside;
+mod redact;
 mod stopped_worker;
