@@ -1,6 +1,7 @@
 //! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
 
 mod doors;
+mod signer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::data_map::{DataMap, Problems};
+use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
 use crate::http;
 use crate::intake::Intake;
@@ -28,6 +30,8 @@ use crate::seal::{ContentKeys, Keyring, KeyringError};
 use crate::shutdown::Shutdown;
 use crate::store::{PoolLimits, Store, StoreError, target};
 use crate::webhook::Secrets;
+
+pub use signer::signer;
 
 /// How long tasks may take to come to an end once a shutdown has begun.
 const GRACE: Duration = Duration::from_secs(20);
@@ -156,6 +160,7 @@ pub struct App {
     clock: Clock,
     store: Store,
     keys: ContentKeys,
+    signer: Signer,
     intake: Intake,
     secrets: Secrets,
     map: Arc<DataMap>,
@@ -178,10 +183,11 @@ impl App {
         prepare_tables(&config, &store).await?;
         let map = Arc::new(load_data_map(&config, &store).await?);
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+        let signer = signer(&config, &keyring);
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
         let intake = Intake::new(store.clone(), keyring, keys.clone(), clock.clone(), due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, intake, secrets, map, wake, shutdown })
+        Ok(Self { config, clock, store, keys, signer, intake, secrets, map, wake, shutdown })
     }
 
     /// The database, for whoever wants to look on.
@@ -197,6 +203,11 @@ impl App {
     /// The daily keys that payloads are sealed with.
     pub fn keys(&self) -> &ContentKeys {
         &self.keys
+    }
+
+    /// What signs receipts.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The bell that intake rings and workers hear.
@@ -319,6 +330,7 @@ impl App {
             Arc::clone(&self.map),
             self.clock.clone(),
             exporter,
+            self.signer.clone(),
             settings,
             format!("{}-{}", std::process::id(), &crate::store::id::row()[..8]),
             self.wake.clone(),

@@ -19,6 +19,7 @@ mod migrate;
 mod output;
 mod report;
 mod serve;
+mod verify;
 mod webhook;
 
 use std::io;
@@ -60,6 +61,7 @@ pub enum Command {
     Jobs(jobs::Args),
     Report(report::Args),
     Keys(keys::Args),
+    Verify(verify::Args),
     Healthcheck(healthcheck::Args),
     Completions(completions::Args),
 }
@@ -87,6 +89,7 @@ impl Cli {
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
+            Command::Verify(args) => verify::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),
         }

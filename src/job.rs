@@ -6,6 +6,7 @@
 pub mod command;
 pub mod machine;
 pub mod query;
+mod receipts;
 pub mod report;
 pub mod rescue;
 pub mod run;

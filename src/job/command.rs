@@ -8,8 +8,9 @@ use super::machine::{self, Effect, Event, Refused, State};
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
+use crate::evidence::receipt::Signer;
 use crate::store::gdpr_job::{self, query};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deletion_receipt};
 
 /// An operator's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub enum Command {
     Retry,
     /// Let a held job go on.
     Release,
-    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log.
-    Cancel { reason: String },
+    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log. The receipt that it
+    /// was not executed is signed with it.
+    Cancel { reason: String, signer: Signer },
 }
 
 /// Why a command was not carried out.
@@ -56,13 +58,16 @@ pub async fn apply(
     let event = match &command {
         Command::Retry => Event::Requeued { at: now },
         Command::Release => Event::Released { at: now },
-        Command::Cancel { reason } => Event::Cancelled { reason: reason.clone() },
+        Command::Cancel { reason, .. } => Event::Cancelled { reason: reason.clone() },
     };
     let because = super::settle::describe(&event);
     let state = State { status: job.status, attempts: job.attempts, fence: job.fence };
     let step = machine::step(state, event, i32::MAX)?;
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
+    }
+    if let Command::Cancel { signer, .. } = &command {
+        deletion_receipt::insert(&*tx, vec![super::receipts::of_cancelled(signer, &job, now)?]).await?;
     }
     let entry = Entry {
         actor,

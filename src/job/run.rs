@@ -23,6 +23,7 @@ use crate::erasure::data_map::DataMap;
 use crate::erasure::execute::{self, Fate, Progress, Step};
 use crate::erasure::subject::{Target, UnreadablePayload};
 use crate::erasure::verify::{self, Verdict};
+use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
@@ -60,6 +61,7 @@ struct Inner {
     map: Arc<DataMap>,
     clock: Clock,
     exporter: Exporter,
+    signer: Signer,
     settler: Settler,
     settings: WorkerSettings,
     owner: String,
@@ -92,6 +94,7 @@ impl Worker {
         map: Arc<DataMap>,
         clock: Clock,
         exporter: Exporter,
+        signer: Signer,
         settings: WorkerSettings,
         owner: String,
         wake: Wake,
@@ -99,7 +102,8 @@ impl Worker {
     ) -> Self {
         let settler = Settler { store: store.clone(), clock: clock.clone(), retry: settings.retry };
         let owed = Mutex::default();
-        Self { inner: Arc::new(Inner { store, map, clock, exporter, settler, settings, owner, wake, shutdown, owed }) }
+        let inner = Inner { store, map, clock, exporter, signer, settler, settings, owner, wake, shutdown, owed };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Works until shutdown: as many batches at once as the settings say.
@@ -419,7 +423,7 @@ impl Inner {
             return Ok(());
         }
         let tx = self.store.begin_write().await?;
-        let completed = settle::complete(&*tx, &self.map, self.clock.now(), &finished).await?;
+        let completed = settle::complete(&*tx, &self.map, &self.signer, self.clock.now(), &finished).await?;
         tx.commit().await?;
         let (done, lost): (Vec<_>, Vec<_>) =
             finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
@@ -488,7 +492,7 @@ impl Inner {
         let progress = Progress { deleted: collected.counts.clone(), shop: None };
         self.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
         let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
-        settle::complete(&*tx, &self.map, now, &[finished]).await?;
+        settle::complete(&*tx, &self.map, &self.signer, now, &[finished]).await?;
         tx.commit().await?;
         hand.put_down(&task.claim.id);
         Ok(())

@@ -13,9 +13,10 @@ use crate::clock::Clock;
 use crate::erasure::data_map::DataMap;
 use crate::erasure::execute::Progress;
 use crate::erasure::verify::Verified;
+use crate::evidence::receipt::Signer;
 use crate::retry::{RetryPolicy, jitter};
 use crate::store::gdpr_job::{self, Claimed, Completion};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deletion_receipt};
 
 /// A claim whose work is done and verified.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Done {
         }
     }
 
-    fn job_type(self) -> JobType {
+    pub(super) fn job_type(self) -> JobType {
         match self {
             Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
             Self::Erased { whole_shop: false, .. } => JobType::CustomerRedact,
@@ -87,13 +88,14 @@ fn outcome(job: &Finished) -> Outcome {
     }
 }
 
-/// Completes jobs in the caller's transaction, and names those whose claim still held.
+/// Completes jobs in the caller's transaction, each with its receipt, and names those whose claim still held.
 ///
 /// # Errors
 /// When the database refuses or does not answer; the caller rolls back.
 pub async fn complete(
     conn: &impl sea_orm::ConnectionTrait,
     map: &DataMap,
+    signer: &Signer,
     now: DateTime<Utc>,
     jobs: &[Finished],
 ) -> Result<HashSet<String>, StoreError> {
@@ -107,10 +109,11 @@ pub async fn complete(
         })
         .collect();
     let completed = gdpr_job::complete(conn, now, &completions).await?;
-    let entries = jobs
+    let ended: Vec<(&Finished, &Completion)> =
+        jobs.iter().zip(&completions).filter(|(job, _)| completed.contains(&job.claim.id)).collect();
+    deletion_receipt::insert(conn, super::receipts::of_finished(signer, map, now, &ended).await?).await?;
+    let entries = ended
         .iter()
-        .zip(&completions)
-        .filter(|(job, _)| completed.contains(&job.claim.id))
         .map(|(job, completion)| Entry {
             actor: Actor::System("worker"),
             action: if job.done.job_type() == JobType::DataRequest { Action::Export } else { Action::Delete },
