@@ -8,8 +8,7 @@ use crate::seal::Keyring;
 
 /// The signer of an installation.
 pub fn signer(config: &Config, keyring: &Keyring) -> Signer {
-    let Days { vacuum_days, wal_days, replicas_days, backups_days, broker_days } =
-        config.evidence.horizon;
+    let Days { vacuum_days, wal_days, replicas_days, backups_days, broker_days } = config.evidence.horizon;
     let stated = |key: &str, days: u32| {
         let is_default = config.origin(key) == Some(&Origin::Default);
         Stated { days, by: if is_default { StatedBy::Default } else { StatedBy::Operator } }

@@ -76,8 +76,12 @@ fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
 
 fn passed(context: &Context, checked: &Checked, key: Option<&Path>) -> anyhow::Result<Exit> {
     if !checked.is_trusted {
-        output::talk("! NO KEY FROM OUTSIDE was given: the signature was checked with the key that the receipt encloses.");
-        output::talk("! Anybody can make such a receipt. Get the key of who should have signed it, and give --key FILE.");
+        output::talk(
+            "! NO KEY FROM OUTSIDE was given: the signature was checked with the key that the receipt encloses.",
+        );
+        output::talk(
+            "! Anybody can make such a receipt. Get the key of who should have signed it, and give --key FILE.",
+        );
     }
     if context.json() {
         let trusted = checked.is_trusted;

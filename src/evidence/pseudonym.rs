@@ -95,7 +95,8 @@ mod tests {
         let pseudonyms = Pseudonyms::new(&Keyring::generate());
         let (ada, bea) = (pseudonyms.of_shop("ada.example"), pseudonyms.of_shop("bea.example"));
         assert_eq!(ada.of("order", "1001"), pseudonyms.of_shop("ada.example").of("order", "1001"));
-        let all = [ada.of("order", "1001"), ada.of("customer", "1001"), ada.of("order", "1002"), bea.of("order", "1001")];
+        let all =
+            [ada.of("order", "1001"), ada.of("customer", "1001"), ada.of("order", "1002"), bea.of("order", "1001")];
         for (i, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 2 * LEN);
             assert!(!all[i + 1..].contains(one));
@@ -119,10 +120,19 @@ mod tests {
 
     #[test]
     fn ids_that_a_machine_made_are_told_from_those_that_could_be_a_persons() {
-        for id in ["b54557e4-bdd9-4b37-8a5f-bf7d70bcd043", "507f1f77bcf86cd799439011", &format!("body-{}", "0f".repeat(32))] {
+        for id in
+            ["b54557e4-bdd9-4b37-8a5f-bf7d70bcd043", "507f1f77bcf86cd799439011", &format!("body-{}", "0f".repeat(32))]
+        {
             assert!(is_made_by_machine(id), "{id}");
         }
-        for id in ["", "jane@example.com", "+49-555-0147-11", "9007199254740993", "jane-doe-of-the-very-long-name-4711", "w-1"] {
+        for id in [
+            "",
+            "jane@example.com",
+            "+49-555-0147-11",
+            "9007199254740993",
+            "jane-doe-of-the-very-long-name-4711",
+            "w-1",
+        ] {
             assert!(!is_made_by_machine(id), "{id}");
         }
     }

@@ -245,8 +245,7 @@ fn subject(duty: &Duty<'_>, pseudonyms: &ShopPseudonyms) -> Subject {
     let customer = duty.payload.get("customer_id").and_then(id);
     let listed = duty.payload.get(orders).and_then(Value::as_array).into_iter().flatten();
     // By their numbers: `1001` and `gid://shopify/Order/1001` are one order.
-    let mut orders: Vec<String> =
-        listed.filter_map(id).map(|order| pseudonyms.of("order", &order.plain())).collect();
+    let mut orders: Vec<String> = listed.filter_map(id).map(|order| pseudonyms.of("order", &order.plain())).collect();
     orders.sort_unstable();
     orders.dedup();
     let count = orders.len() as u64;

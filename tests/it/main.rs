@@ -21,4 +21,5 @@ mod intake;
 mod jobs;
 mod npm;
 mod outside;
+mod receipts;
 mod stopped_worker;

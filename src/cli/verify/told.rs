@@ -27,7 +27,11 @@ pub(super) fn passed(checked: &Checked, key: Option<&Path>) -> String {
         (true, Some(file)) => format!("key {} of {}", checked.key.id(), file.display()),
         _ => format!("key {}, ENCLOSED AND NOT TRUSTED", checked.key.id()),
     };
-    lines.add(if checked.is_trusted { "✓ Verification PASSED" } else { "✓ Verification PASSED, with no key from outside" });
+    lines.add(if checked.is_trusted {
+        "✓ Verification PASSED"
+    } else {
+        "✓ Verification PASSED, with no key from outside"
+    });
     lines.add(format_args!("  - Signature: OK, {whose}"));
     lines.add("  - Statement: OK");
     lines.add("  - Receipt: OK");
@@ -99,7 +103,13 @@ fn erasure(lines: &mut Lines, erasure: &Erasure) {
     for table in &erasure.tables {
         let mut line = format!(
             "  {}.{}: {} matched, {} deleted, {} masked, {} kept, {} already absent, {} left",
-            table.store, table.table, table.matched, table.deleted, table.masked, table.kept, table.already_absent,
+            table.store,
+            table.table,
+            table.matched,
+            table.deleted,
+            table.masked,
+            table.kept,
+            table.already_absent,
             table.residual,
         );
         if let Some(ground) = table.ground.as_ref().filter(|_| table.kept > 0) {

@@ -48,16 +48,24 @@ fn the_encoding_is_that_of_the_protocols_example() {
 
 #[test]
 fn the_signatures_are_those_of_the_protocols_test_vectors() {
-    for place in 0..2 {
+    for (place, signature) in SIGNATURES.into_iter().enumerate() {
         let written: Value = serde_json::from_str(&seal(&signing_key(place), "A", PAYLOAD_TYPE, STATEMENT)).unwrap();
-        assert_eq!(written["signatures"], json!([{ "keyid": "A", "sig": SIGNATURES[place] }]));
+        assert_eq!(written["signatures"], json!([{ "keyid": "A", "sig": signature }]));
         assert_eq!(written["payload"], "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEifQ==");
         assert_eq!(written["payloadType"], "application/vnd.in-toto+json");
     }
     let accepted = [
         envelope(STATEMENT, PAYLOAD_TYPE, &SIGNATURES[..1]),
-        envelope(b"", PAYLOAD_TYPE, &["gSggCAaTLTYyRH6FIDBem6meyIynsYy8RTHVzwx9tnTb7Bg/1jMWnuVgI/gffqmbsC2VX5/jHfkkDqsj7CDbDg=="]),
-        envelope(STATEMENT, "application/vnd.ex\u{e4}mple+json", &["xmSk/ug66ysT7ayhkCIjhAq42zgZXSsEWuzUaNL7w2eGAdF/NU6/fRXPtmfN+5DNSAs5/i2lUnHjbbjPsu0tAw=="]),
+        envelope(
+            b"",
+            PAYLOAD_TYPE,
+            &["gSggCAaTLTYyRH6FIDBem6meyIynsYy8RTHVzwx9tnTb7Bg/1jMWnuVgI/gffqmbsC2VX5/jHfkkDqsj7CDbDg=="],
+        ),
+        envelope(
+            STATEMENT,
+            "application/vnd.ex\u{e4}mple+json",
+            &["xmSk/ug66ysT7ayhkCIjhAq42zgZXSsEWuzUaNL7w2eGAdF/NU6/fRXPtmfN+5DNSAs5/i2lUnHjbbjPsu0tAw=="],
+        ),
         json!({ "payload": "-_-_Pj8=", "payloadType": PAYLOAD_TYPE, "signatures": [{ "sig": "P-_KHICeR7tI6S_YyejJTRtrXhcQyQ2LYPaL8h90KjC9qN8HU_svOQ6TuDOT1HIrsGW886DbWNWcCmX5twLrAw==" }] }),
     ];
     for envelope in &accepted {

@@ -154,7 +154,10 @@ fn what_is_too_large_is_refused_before_it_is_read() {
 #[test]
 fn a_refusal_quotes_nothing_of_the_receipt() {
     let told = |text: &str| verify(text.as_bytes(), &[]).unwrap_err().to_string();
-    for text in [r#"{"jane@example.com":1}"#, r#"{"payload":"jane@example.com","payloadType":"jane@example.com","signatures":[{"sig":""}]}"#] {
+    for text in [
+        r#"{"jane@example.com":1}"#,
+        r#"{"payload":"jane@example.com","payloadType":"jane@example.com","signatures":[{"sig":""}]}"#,
+    ] {
         assert!(!told(text).contains("jane"), "{}", told(text));
     }
 }
