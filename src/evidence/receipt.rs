@@ -91,7 +91,9 @@ pub enum Ending<'a> {
     /// use efface::erasure::verify::Verified;
     /// let verified = Verified { at: chrono::Utc::now() };
     /// ```
-    Erased { verified: &'a Verified, outcome: Outcome, tables: Vec<TableCounts> },
+    ///
+    /// `uncounted_stores` are those in which an earlier attempt may have erased rows whose number was lost with it.
+    Erased { verified: &'a Verified, outcome: Outcome, tables: Vec<TableCounts>, uncounted_stores: Vec<String> },
     /// The rows were collected; `manifest` is the digest of the package's manifest.
     Exported { outcome: Outcome, tables: Vec<CollectedTable>, manifest: Option<String> },
     /// It was withdrawn before anything was done.
@@ -167,10 +169,11 @@ impl Signer {
     ) -> Statement {
         let pseudonyms = self.inner.pseudonyms.of_shop(duty.shop_domain);
         let (outcome, erasure, export) = match ending {
-            Ending::Erased { verified, outcome, tables } => {
+            Ending::Erased { verified, outcome, tables, uncounted_stores } => {
                 let method = Method::FreshSnapshotAfterCommit;
                 let erasure = Erasure {
                     tables: tables.into_iter().map(erased).collect(),
+                    uncounted_stores,
                     verification: Verification { method, verified_at: verified.at() },
                     residual_horizon: self.inner.horizon.of(now),
                 };

@@ -148,6 +148,10 @@ pub struct Policy {
 pub struct Erasure {
     /// One entry for each table that the request reaches, those without a row included.
     pub tables: Vec<ErasedTable>,
+    /// Stores in which an earlier attempt may have erased rows whose number was lost with it: what is counted there is
+    /// what that attempt left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted_stores: Vec<String>,
     pub verification: Verification,
     pub residual_horizon: Vec<Copies>,
 }

@@ -4,23 +4,23 @@ use chrono::{DateTime, Utc};
 use entity::gdpr_job::{JobType, Model};
 use entity::source::Source;
 
-use super::settle::{Done, Finished};
-use crate::erasure::data_map::DataMap;
+use super::settle::{Done, Finished, keeps_shop_row};
+use crate::erasure::data_map::{Action, StoreMap};
+use crate::erasure::progress::StoreStep;
+use crate::erasure::stores::Stores;
 use crate::evidence::receipt::{Duty, Ending, Signer, TableCounts};
 use crate::evidence::statement::{CollectedTable, Hold, Policy};
 use crate::store::StoreError;
 use crate::store::deletion_receipt::NewReceipt;
 use crate::store::gdpr_job::{Claimed, Completion};
 
-/// The store that a data map speaks of when it names none.
-const STORE: &str = "default";
 /// Receipts signed without a pause: signing takes the processor for itself, and other tasks wait for it too.
 const SIGNED_AT_ONCE: usize = 32;
 
 /// Signs the receipts of jobs that are being completed.
 pub(super) async fn of_finished(
     signer: &Signer,
-    map: &DataMap,
+    stores: &Stores,
     now: DateTime<Utc>,
     jobs: &[(&Finished, &Completion)],
 ) -> Result<Vec<NewReceipt>, StoreError> {
@@ -28,8 +28,8 @@ pub(super) async fn of_finished(
     for some in jobs.chunks(SIGNED_AT_ONCE) {
         for (job, completion) in some {
             let duty = of_claim(&job.claim, job.done.job_type())?;
-            let ending = ending(map, job, completion);
-            receipts.push(signer.sign(&duty, ending, Policy::default(), Vec::new(), now)?);
+            let policy = Policy { data_map: Some(stores.digest().to_owned()), plan: None };
+            receipts.push(signer.sign(&duty, ending(stores, job, completion), policy, Vec::new(), now)?);
         }
         tokio::task::yield_now().await;
     }
@@ -88,34 +88,73 @@ fn of_claim(claim: &Claimed, job_type: JobType) -> Result<Duty<'_>, StoreError> 
     })
 }
 
-fn ending<'a>(map: &DataMap, job: &'a Finished, completion: &Completion) -> Ending<'a> {
+fn ending<'a>(stores: &Stores, job: &'a Finished, completion: &Completion) -> Ending<'a> {
     let outcome = completion.outcome;
-    let rows = |key: &str| job.progress.deleted.get(key).copied().unwrap_or_default();
-    let deleted = |table: &str, key: &str| TableCounts {
-        store: STORE.to_owned(),
-        table: table.to_owned(),
-        deleted: rows(key),
-        ..TableCounts::default()
-    };
     match &job.done {
-        Done::Erased { whole_shop: true, verified } => {
-            let mut tables: Vec<TableCounts> =
-                map.shop_tables().map(|table| deleted(table.name.as_str(), &table.result_key)).collect();
-            tables.push(deleted(map.shop.table.as_str(), &map.shop_result_key));
-            Ending::Erased { verified, outcome, tables }
-        }
-        Done::Erased { whole_shop: false, verified } => {
-            let tables =
-                map.customer_tables().map(|(table, _)| deleted(table.name.as_str(), &table.result_key)).collect();
-            Ending::Erased { verified, outcome, tables }
-        }
+        Done::Erased { whole_shop, verified, .. } => Ending::Erased {
+            verified,
+            outcome,
+            tables: stores.maps().flat_map(|map| erased(map, job, *whole_shop)).collect(),
+            uncounted_stores: uncounted(job),
+        },
         Done::Exported => {
-            let collected = map.export_tables().map(|(table, _)| CollectedTable {
-                store: STORE.to_owned(),
-                table: table.name.as_str().to_owned(),
-                collected: rows(&table.export_key),
-            });
-            Ending::Exported { outcome, tables: collected.collect(), manifest: None }
+            let of_store = |map: &StoreMap| -> Vec<CollectedTable> {
+                let tables = map.exported().map(|table| CollectedTable {
+                    store: map.name.clone(),
+                    table: table.name.as_str().to_owned(),
+                    collected: counted(job, &table.export_key),
+                });
+                tables.collect()
+            };
+            Ending::Exported { outcome, tables: stores.maps().flat_map(of_store).collect(), manifest: None }
         }
     }
+}
+
+/// Rows of one store, by table; the shop's own row last.
+fn erased(map: &StoreMap, job: &Finished, whole_shop: bool) -> Vec<TableCounts> {
+    let counts =
+        |table: &str| TableCounts { store: map.name.clone(), table: table.to_owned(), ..TableCounts::default() };
+    let reached = map.tables.iter().filter_map(|table| {
+        let (action, name) = (table.action(whole_shop), table.name.as_str());
+        let rows = counted(job, table.counter(action));
+        match action {
+            Action::Delete => Some(TableCounts { deleted: rows, ..counts(name) }),
+            Action::Mask => Some(TableCounts { masked: rows, ..counts(name) }),
+            Action::Keep if table.keeps_on_ground(whole_shop) => {
+                let kept = kept(job, &table.keep_key);
+                Some(TableCounts { kept, ground: table.ground.clone(), ..counts(name) })
+            }
+            Action::Keep => None,
+        }
+    });
+    let mut tables: Vec<TableCounts> = reached.collect();
+    if let Some(shop) = map.shop.as_ref().filter(|_| whole_shop) {
+        let counts = counts(shop.table.table.as_str());
+        tables.push(match &shop.kept_because {
+            None => TableCounts { deleted: counted(job, &shop.result_key), ..counts },
+            ground => {
+                let kept = keeps_shop_row(map, job).into();
+                TableCounts { kept, ground: ground.clone(), ..counts }
+            }
+        });
+    }
+    tables
+}
+
+fn counted(job: &Finished, key: &str) -> u64 {
+    job.progress.counts.get(key).copied().unwrap_or_default()
+}
+
+fn kept(job: &Finished, key: &str) -> u64 {
+    match &job.done {
+        Done::Erased { kept, .. } => kept.get(key).copied().unwrap_or_default(),
+        Done::Exported => 0,
+    }
+}
+
+/// Further stores in which an earlier attempt may have erased rows whose number was lost with it.
+fn uncounted(job: &Finished) -> Vec<String> {
+    let lost = |step: &StoreStep| matches!(step, StoreStep::StartedAgain | StoreStep::DeletedRest);
+    job.progress.stores.iter().filter(|(_, step)| lost(step)).map(|(store, _)| store.clone()).collect()
 }

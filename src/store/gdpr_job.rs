@@ -215,6 +215,39 @@ fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
     })
 }
 
+/// The sealed body of a job, with what it takes to read it.
+#[derive(Clone, Debug)]
+pub struct SealedBody {
+    pub id: String,
+    pub provider: String,
+    pub topic: String,
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Reads the sealed bodies of jobs.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn sealed_bodies(conn: &impl ConnectionTrait, ids: Vec<String>) -> Result<Vec<SealedBody>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut values = Vec::new();
+    let wanted = Rows::new().text("wanted", ids).table(backend, &mut values);
+    let sql = format!(
+        r#"SELECT j."id","provider","topic","sealedPayload" FROM {wanted} AS k JOIN "GDPRJob" AS j ON j."id"=k."wanted""#
+    );
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SealedBody {
+                id: row.try_get("", "id")?,
+                provider: row.try_get("", "provider")?,
+                topic: row.try_get("", "topic")?,
+                sealed: row.try_get("", "sealedPayload")?,
+            })
+        })
+        .collect()
+}
+
 /// The first instant at which a waiting job becomes due, if any waits.
 ///
 /// # Errors

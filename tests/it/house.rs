@@ -17,6 +17,9 @@ use efface::app::App;
 use efface::audit::Actor;
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
+use efface::erasure::execute::{Hands, Step};
+use efface::erasure::progress::Progress;
+use efface::erasure::subject::Target;
 use efface::evidence::horizon::{Horizon, Stated};
 use efface::evidence::receipt::Signer;
 use efface::evidence::statement::StatedBy;
@@ -25,8 +28,8 @@ use efface::job::command::{self, Command, CommandError};
 use efface::job::rescue::{RescueSummary, rescue};
 use efface::seal::Keyring;
 use efface::shutdown::Shutdown;
-use efface::store::Store;
 use efface::store::gdpr_job::{self, Claimed};
+use efface::store::{Store, WriteTransaction};
 use entity::gdpr_job::{Entity, JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
@@ -41,7 +44,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const LEASE_MS: i64 = 60_000;
 
 /// A setting that differs from the default: key and value.
-pub type Setting = (&'static str, &'static str);
+pub type Setting<'a> = (&'static str, &'a str);
 
 pub struct House {
     database: Database,
@@ -67,18 +70,18 @@ impl House {
     }
 
     /// The same house under other settings.
-    pub async fn with(mut self, settings: &[Setting]) -> Self {
+    pub async fn with(mut self, settings: &[Setting<'_>]) -> Self {
         self.app = self.another(settings).await;
         self
     }
 
     /// A second process over the same database and clock, with pools, locks and bells of its own.
-    pub async fn another(&self, settings: &[Setting]) -> App {
+    pub async fn another(&self, settings: &[Setting<'_>]) -> App {
         build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// A process that is told to stop on its own.
-    pub async fn another_until(&self, settings: &[Setting], shutdown: &Shutdown) -> App {
+    pub async fn another_until(&self, settings: &[Setting<'_>], shutdown: &Shutdown) -> App {
         build(&self.database, settings, self.clock.clone(), shutdown.clone()).await
     }
 
@@ -149,6 +152,14 @@ impl House {
     /// Takes claims as a worker of another process would, to act for it step by step.
     pub async fn claim(&self, owner: &str, limit: u64) -> Vec<Claimed> {
         gdpr_job::claim(self.store(), &self.clock, owner, LEASE_MS, limit).await.unwrap()
+    }
+
+    /// One transaction's worth of a shop's erasure, in the caller's transaction.
+    pub async fn shop_step(&self, tx: &WriteTransaction, domain: &str, progress: &mut Progress, rows_max: u64) -> Step {
+        let tools = self.app().tools();
+        let map = tools.stores.default_store().0;
+        let hands = Hands { conn: &**tx, map, masker: &tools.masker, rows_max };
+        hands.shop_step(&Target::of_shop(domain), progress).await.unwrap()
     }
 
     pub async fn rescue(&self) -> RescueSummary {
@@ -238,7 +249,7 @@ pub fn signer() -> Signer {
     Signer::new(&Keyring::generate(), horizon, 3650)
 }
 
-async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown: Shutdown) -> App {
+async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shutdown: Shutdown) -> App {
     let mut overrides = vec![
         ("database.url", database.url()),
         ("keys.file", database.keys_file()),

@@ -117,6 +117,9 @@ fn erasure(lines: &mut Lines, erasure: &Erasure) {
         }
         lines.add(line);
     }
+    for store in &erasure.uncounted_stores {
+        lines.add(format_args!("  {store}: an earlier attempt may have erased more; its counts were lost"));
+    }
     let at = rfc3339(erasure.verification.verified_at);
     lines.add(format_args!("  verified  {at}, in a fresh snapshot after the commit"));
     lines.add("  not reached by a delete, and not measured:");

@@ -3,16 +3,19 @@
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::TimeDelta;
-use efface::erasure::data_map::DataMap;
-use efface::erasure::execute::Progress;
+use efface::erasure::data_map::REFERENCE;
+use efface::erasure::progress::{Progress, StoreStep};
+use efface::erasure::subject::Target;
+use efface::erasure::verify::{self, Verdict};
 use efface::evidence::statement::{PREDICATE_TYPE, STATEMENT_TYPE, SubjectKind};
 use efface::job::command::{Command, CommandError};
 use efface::job::settle::{self, Done, Finished};
 use efface::store::gdpr_job::Claimed;
 use entity::gdpr_job::{JobStatus, JobType, Model, Outcome};
+use sha2::{Digest as _, Sha256};
 
 use super::mismatched;
-use crate::house::{ADA, BEA, House, Webhook};
+use crate::house::{ADA, BEA, CYD, House, Webhook};
 
 impl House {
     /// From now on, no receipt can be stored.
@@ -35,9 +38,9 @@ impl House {
     async fn complete_export(&self, claim: &Claimed, commit: bool) -> HashSet<String> {
         let finished = Finished { claim: claim.clone(), progress: Progress::default(), done: Done::Exported };
         let tx = self.store().begin_write().await.unwrap();
-        let signer = self.app().signer();
+        let tools = self.app().tools();
         let completed =
-            settle::complete(&*tx, &DataMap::reference(), signer, self.clock.now(), &[finished]).await.unwrap();
+            settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), &[finished]).await.unwrap();
         if commit {
             tx.commit().await.unwrap();
         } else {
@@ -45,6 +48,20 @@ impl House {
         }
         completed
     }
+}
+
+/// The reference map, changed: survey answers are masked for a customer; reports and the shop's own row stay.
+fn map_that_masks_and_keeps() -> String {
+    let (before, surveys) = REFERENCE.split_once("name = \"SurveyResponse\"").unwrap();
+    let surveys = surveys.replacen(
+        "customers_redact = \"delete\"",
+        "customers_redact = \"mask\"\nmask = [{ column = \"feedback\", with = \"remove\" }]",
+        1,
+    );
+    let (surveys, reports) = surveys.split_once("name = \"ReconciliationReport\"").unwrap();
+    let reports = reports.replacen("shop_redact = \"delete\"", "shop_redact = \"keep\"\nground = \"ten years\"", 1);
+    let map = format!("{before}name = \"SurveyResponse\"{surveys}name = \"ReconciliationReport\"{reports}");
+    map.replacen("\"deletedShops\"", "\"deletedShops\"\nkeep_row = true\nground = \"our contract\"", 1)
 }
 
 fn is_final(job: &Model) -> bool {
@@ -105,6 +122,51 @@ both_databases! {
         let receipt = house.receipt(&job.id).await.predicate;
         assert_eq!(receipt.export.unwrap().tables.iter().map(|t| t.collected).sum::<u64>(), 6);
         assert_eq!(receipt.erasure, None);
+    }
+
+    async fn a_receipt_tells_masked_and_kept_rows_with_their_grounds_and_the_map(house: House) {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, map) = (folder.path().join("map.toml"), map_that_masks_and_keeps());
+        std::fs::write(&file, &map).unwrap();
+        let house = house.with(&[("data_map.file", file.to_str().unwrap())]).await;
+        house.settle_town().await;
+        house.execute(&format!(r#"DELETE FROM "ReconciliationReport" WHERE "shopId"='id of {CYD}'"#)).await;
+
+        let job = house.done(&Webhook::customers_redact(ADA, &[1001_u64])).await;
+        let receipt = house.receipt(&job.id).await.predicate;
+        assert_eq!((receipt.outcome, receipt.policy.data_map), (Outcome::Erased, Some(hex::encode(Sha256::digest(map)))));
+        let tables = receipt.erasure.unwrap().tables;
+        let surveys = tables.iter().find(|table| table.table == "SurveyResponse").unwrap();
+        assert_eq!((surveys.matched, surveys.deleted, surveys.masked), (1, 0, 1));
+
+        for (shop, reports) in [(BEA, 2), (CYD, 0)] {
+            let job = house.done(&Webhook::shop_redact(shop)).await;
+            assert_eq!(job.outcome, Some(Outcome::Retained), "{:?}", job.error_message);
+            let kept: Vec<_> = house.receipt(&job.id).await.predicate.erasure.unwrap().tables.into_iter()
+                .filter(|table| table.ground.is_some()).map(|table| (table.table, table.kept, table.ground.unwrap())).collect();
+            let told = |table: &str, kept, ground: &str| (table.to_owned(), kept, ground.to_owned());
+            assert_eq!(kept, [told("ReconciliationReport", reports, "ten years"), told("Shop", 1, "our contract")]);
+        }
+        let job = house.done(&Webhook::shop_redact("nobody.myshopify.com")).await;
+        assert_eq!(house.receipt(&job.id).await.predicate.outcome, Outcome::NothingFound);
+    }
+
+    async fn counts_that_were_lost_with_an_attempt_are_said_to_be_lost(house: House) {
+        let id = house.post(&Webhook::shop_redact(ADA)).await;
+        let claim = house.claim("worker", 1).await.remove(0);
+        let tools = house.app().tools();
+        let mut progress = Progress::default();
+        progress.stores.insert("crm".to_owned(), StoreStep::DeletedRest);
+        progress.stores.insert("mail".to_owned(), StoreStep::Deleted);
+        let target = Target::of_shop(ADA);
+        let all = tools.stores.all().await.unwrap();
+        let verdict = verify::verify(&all, &house.clock, &[(&target, &progress)]).await.unwrap().remove(0);
+        let Verdict::Clean { verified, kept } = verdict else { panic!("{verdict:?}") };
+        let finished = Finished { claim, progress, done: Done::Erased { whole_shop: true, verified, kept } };
+        let tx = house.store().begin_write().await.unwrap();
+        settle::complete(&*tx, &tools.stores, &tools.signer, house.clock.now(), &[finished]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(house.receipt(&id).await.predicate.erasure.unwrap().uncounted_stores, ["crm"]);
     }
 
     async fn the_residual_horizon_says_whose_word_it_is(house: House) {
