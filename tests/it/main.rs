@@ -22,5 +22,6 @@ mod intake;
 mod jobs;
 mod npm;
 mod outside;
+mod receipts;
 mod redact;
 mod stopped_worker;
