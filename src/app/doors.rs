@@ -27,7 +27,8 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
         metrics: Metrics::install(),
         tokens: tokens(&app.config),
         api: ApiState::new(app.store.clone(), app.clock.clone(), app.wake.clone(), app.signer.clone())
-            .with_planner(app.planner()),
+            .with_planner(app.planner())
+            .with_packages(app.packages.clone()),
     }
 }
 

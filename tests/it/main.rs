@@ -24,4 +24,5 @@ mod npm;
 mod outside;
 mod receipts;
 mod redact;
+mod packages;
 mod stopped_worker;

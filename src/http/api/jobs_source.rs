@@ -10,6 +10,7 @@ use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::evidence::receipt::{self, Signer};
+use crate::export::Packages;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::approval::{PlanError, Planner};
@@ -27,12 +28,13 @@ pub struct ApiState {
     clock: Clock,
     wake: Wake,
     signer: Signer,
+    packages: Option<Packages>,
 }
 
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer) -> Self {
-        Self { planner: None, store, clock, wake, signer }
+        Self { planner: None, packages: None, store, clock, wake, signer }
     }
 
     /// Shows the plans of jobs as well.
@@ -49,6 +51,17 @@ impl ApiState {
             PlanError::Store(error) => unavailable(error),
             PlanError::Unreadable(_) => Problem::NoPlan,
         })
+    }
+
+    /// Also hands out data request packages; without, none is found.
+    #[must_use]
+    pub fn with_packages(self, packages: Packages) -> Self {
+        Self { packages: Some(packages), ..self }
+    }
+
+    /// The desk that hands out data request packages.
+    pub(super) fn packages(&self) -> Result<&Packages, Problem> {
+        self.packages.as_ref().ok_or(Problem::NotFound)
     }
 
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.
@@ -120,7 +133,7 @@ impl ApiState {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(error: StoreError) -> Problem {
+pub(super) fn unavailable(error: StoreError) -> Problem {
     tracing::warn!(error = %error, "a question of the API could not be answered");
     if error.is_outage() { Problem::Unavailable } else { Problem::Internal }
 }

@@ -20,7 +20,7 @@ use crate::http::error::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Words of our own routes; any other part of a path may be a client's data and is not logged.
-const PATH_WORDS: [&str; 25] = [
+const PATH_WORDS: [&str; 26] = [
     "api",
     "audit",
     "cancel",
@@ -35,6 +35,7 @@ const PATH_WORDS: [&str; 25] = [
     "livez",
     "metrics",
     "openapi.json",
+    "package-link",
     "ready",
     "readyz",
     "redact",
