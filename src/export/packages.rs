@@ -7,14 +7,14 @@
 
 mod download;
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use entity::audit_log::Action;
 use entity::export_package::{Model, PackageStatus};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use download::Download;
 
@@ -179,9 +179,7 @@ impl Packages {
         let about = json!({ "to": "file", "encrypted": recipient.is_some() });
         audit::append(&*tx, now, vec![entry(actor, Action::Export, &package, about)]).await?;
         tx.commit().await?;
-        let packages = self.clone();
-        let build = tokio::task::spawn_blocking(move || packages.build(&facts, recipient.as_ref(), sink));
-        build.await.map_err(std::io::Error::other)?
+        self.build(facts, recipient, sink).await
     }
 
     /// Removes a job's package before its time, and returns its row.
@@ -208,14 +206,32 @@ impl Packages {
         }
     }
 
-    /// Builds the zip in a thread that may block, reading parts one by one.
-    fn build<W: Write>(&self, facts: &Facts, recipient: Option<&Recipient>, sink: W) -> Result<W, PackageError> {
-        let runtime = tokio::runtime::Handle::current();
-        let mut open = |sequence| runtime.block_on(self.part(facts, sequence));
-        let outlet = super::recipient::Outlet::new(sink, recipient)?;
-        let mut sink = archive::write(outlet, facts, &mut open)?.finish()?;
-        sink.flush()?;
-        Ok(sink)
+    /// Builds the zip in a thread that may block, which asks here for one part after the other.
+    async fn build<W: Write + Send + 'static>(
+        &self,
+        facts: Facts,
+        recipient: Option<Recipient>,
+        sink: W,
+    ) -> Result<W, PackageError> {
+        let facts = Arc::new(facts);
+        let (ask, mut asked) = mpsc::channel::<(i32, oneshot::Sender<_>)>(1);
+        let of_writer = Arc::clone(&facts);
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut open = |sequence| {
+                let (reply, answer) = oneshot::channel();
+                let nobody = || io::Error::from(ErrorKind::Interrupted);
+                ask.blocking_send((sequence, reply)).map_err(|_| nobody())?;
+                answer.blocking_recv().map_err(|_| nobody())?
+            };
+            let outlet = super::recipient::Outlet::new(sink, recipient.as_ref())?;
+            let mut sink = archive::write(outlet, &of_writer, &mut open)?.finish()?;
+            sink.flush()?;
+            Ok(sink)
+        });
+        while let Some((sequence, reply)) = asked.recv().await {
+            let _gone = reply.send(self.part(&facts, sequence).await);
+        }
+        writing.await.map_err(io::Error::other)?
     }
 
     async fn part(&self, facts: &Facts, sequence: i32) -> Result<Pii<Vec<u8>>, PackageError> {

@@ -61,12 +61,13 @@ impl Download {
         let media_type = if recipient.is_some() { "application/octet-stream" } else { "application/zip" };
         let (send, pieces) = mpsc::channel(PIECES_WAITING);
         let builder = packages.clone();
-        let build = tokio::task::spawn_blocking(move || {
-            let built = builder.build(&facts, recipient.as_ref(), Pieces { send, filling: BytesMut::new() });
+        let id = package.id.clone();
+        let build = tokio::spawn(async move {
+            let built = builder.build(facts, recipient, Pieces { send, filling: BytesMut::new() }).await;
             drop(turn);
             if let Err(error) = &built {
                 metrics::counter!("efface_export_downloads_total", "end" => "broken_off").increment(1);
-                tracing::info!(package.id = %facts.package_id, error = %error, "a download broke off");
+                tracing::info!(package.id = %id, error = %error, "a download broke off");
             }
             built.map(|_| ())
         });

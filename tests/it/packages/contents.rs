@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use efface::store::{PoolLimits, Store};
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value as Sql};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::stage::{self, files, odd_house, requested, text, town_request, written};
+use super::stage::{self, files, odd_house, odder_house, requested, text, town_request, written};
 use crate::house::{ADA, EMAIL, FEEDBACK, House, Webhook};
 
 /// Texts that something on the way could trip over.
@@ -81,7 +82,7 @@ print(json.dumps({"rows": len(rows), "texts": [r["text"] for r in rows]}))
 
 both_databases! {
     async fn rows_in_are_rows_out_in_every_file(house: House) {
-        let app = odd_house(&house, &[]).await;
+        let app = odd_house(&house).await;
         fill_odd(&house).await;
         let job = requested(&house, &app, &["1001"]).await;
         let zip = written(&app, &job, None).await;
@@ -193,8 +194,42 @@ both_databases! {
         assert!(house.app().packages().write_to(stage::operator(), &job, None, Vec::new()).await.is_err(), "missing");
     }
 
+    async fn a_table_of_a_further_database_stands_under_its_stores_name(house: House) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", elsewhere.path().join("crm.db").display());
+        let crm = Store::connect(&url, PoolLimits::default()).await.unwrap();
+        for statement in [
+            r#"CREATE TABLE "Note" ("id" INTEGER PRIMARY KEY, "shop" text, "orderId" text, "text" text)"#.to_owned(),
+            format!(r#"INSERT INTO "Note" VALUES (1, '{ADA}', '1001', 'there'), (2, 'bea.myshopify.com', '1001', 'other')"#),
+        ] {
+            crm.db().execute_unprepared(&statement).await.unwrap();
+        }
+        let tables = r#"
+[stores.crm]
+
+[[table]]
+store = "crm"
+name = "Note"
+shop = { column = "shop", holds = "shop_domain" }
+match = { column = "orderId", by = "order_id" }
+customers_redact = "delete"
+shop_redact = "delete"
+result_key = "deletedCrmNotes"
+export = ["id", "text"]
+"#;
+        let app = odder_house(&house, tables, &[("stores.crm.url", &url)]).await;
+        house
+            .execute(&format!(r#"INSERT INTO "Note" ("id","shopId","orderId","text") VALUES (1,'id of {ADA}','1001','here')"#))
+            .await;
+        let job = requested(&house, &app, &["1001"]).await;
+        let files = files(&written(&app, &job, None).await);
+        assert_eq!(text(&files, "Note.json"), "[\n{\"id\":1,\"text\":\"here\"}\n]\n");
+        assert_eq!(text(&files, "crm.Note.json"), "[\n{\"id\":1,\"text\":\"there\"}\n]\n");
+        crm.close().await;
+    }
+
     async fn other_programs_read_the_package(house: House) {
-        let app = odd_house(&house, &[]).await;
+        let app = odd_house(&house).await;
         fill_odd(&house).await;
         let job = requested(&house, &app, &["1001"]).await;
         let zip = written(&app, &job, None).await;

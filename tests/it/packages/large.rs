@@ -38,7 +38,7 @@ fn peak_of_writing(house: &House, job: &str) -> u64 {
 
 both_databases! {
     async fn a_hundred_thousand_rows_are_collected_and_written_in_bounded_parts(house: House) {
-        let app = odd_house(&house, &[]).await;
+        let app = odd_house(&house).await;
         house
             .execute(&format!(
                 r#"INSERT INTO "Note" ("id","shopId","orderId","text")

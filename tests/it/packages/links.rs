@@ -40,7 +40,7 @@ fn is_gone<T>(result: &Result<T, PackageError>) -> bool {
 
 /// A package of more than one piece: fifty rows of text that does not compress.
 async fn several_pieces(house: &House) -> (App, String) {
-    let app = super::stage::odd_house(house, &[]).await;
+    let app = super::stage::odd_house(house).await;
     for n in 0..50 {
         let text: String = (0..480).map(|_| efface::store::id::row()).collect::<Vec<_>>().join(&format!("{n}"));
         house

@@ -62,8 +62,13 @@ pub fn operator() -> Actor {
     Actor::Operator("ops".to_owned())
 }
 
-/// A second process over the house's database, under [`MAP`] and `settings`, with one shop.
-pub async fn odd_house(house: &House, settings: &[Setting<'_>]) -> App {
+/// A second process over the house's database, under [`MAP`], with one shop.
+pub async fn odd_house(house: &House) -> App {
+    odder_house(house, "", &[]).await
+}
+
+/// As [`odd_house`], with more tables and settings.
+pub async fn odder_house(house: &House, tables: &str, settings: &[Setting<'_>]) -> App {
     house.open_shop(ADA).await;
     let (number, bytes) = if house.is_sqlite() { ("INTEGER", "BLOB") } else { ("bigint", "bytea") };
     let real = if house.is_sqlite() { "REAL" } else { "double precision" };
@@ -84,7 +89,7 @@ pub async fn odd_house(house: &House, settings: &[Setting<'_>]) -> App {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("map.toml");
-    std::fs::write(&file, MAP).unwrap();
+    std::fs::write(&file, format!("{MAP}\n{tables}")).unwrap();
     let path = file.display().to_string();
     let settings: Vec<Setting<'_>> = settings.iter().copied().chain([("data_map.file", path.as_str())]).collect();
     house.another(&settings).await
