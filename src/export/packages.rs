@@ -219,7 +219,7 @@ impl Packages {
         let writing = tokio::task::spawn_blocking(move || {
             let mut open = |sequence| {
                 let (reply, answer) = oneshot::channel();
-                let nobody = || io::Error::from(ErrorKind::Interrupted);
+                let nobody = || io::Error::from(ErrorKind::BrokenPipe);
                 ask.blocking_send((sequence, reply)).map_err(|_| nobody())?;
                 answer.blocking_recv().map_err(|_| nobody())?
             };
