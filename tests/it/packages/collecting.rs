@@ -98,7 +98,7 @@ both_databases! {
         }
         house.let_leases_expire();
         house.rescue().await;
-        house.command(&job, Command::Cancel { reason: "withdrawn".to_owned() }).await.unwrap();
+        house.command(&job, Command::Cancel { reason: "withdrawn".to_owned(), signer: house.app().signer().clone() }).await.unwrap();
         assert_eq!(expire(house.store(), &house.clock).await.unwrap(), Expired { packages: 0 });
         house.advance(TimeDelta::days(1));
         assert_eq!(expire(house.store(), &house.clock).await.unwrap(), Expired { packages: 1 });
