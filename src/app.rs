@@ -17,8 +17,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::export::Exporter;
+use crate::hold::Holds;
 use crate::http;
 use crate::intake::Intake;
+use crate::job::legal_hold;
 use crate::job::run::{Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -149,6 +151,21 @@ fn make_keys(path: &Path) -> Result<(), AppError> {
     }
 }
 
+/// The room of legal holds, for a command that opens no house.
+///
+/// # Errors
+/// When the keys or the data map cannot be used.
+pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let map = load_data_map(config, store).await?;
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(build_holds(store, clock, &keyring, &keys, &map))
+}
+
+fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &ContentKeys, map: &DataMap) -> Holds {
+    Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(map))
+}
+
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
@@ -157,6 +174,7 @@ pub struct App {
     store: Store,
     keys: ContentKeys,
     intake: Intake,
+    holds: Holds,
     secrets: Secrets,
     map: Arc<DataMap>,
     wake: Wake,
@@ -180,8 +198,10 @@ impl App {
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
-        let intake = Intake::new(store.clone(), keyring, keys.clone(), clock.clone(), due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, intake, secrets, map, wake, shutdown })
+        let holds = build_holds(&store, &clock, &keyring, &keys, &map);
+        let of_map = Arc::clone(&map);
+        let intake = Intake::new(store.clone(), keyring, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
+        Ok(Self { config, clock, store, keys, intake, holds, secrets, map, wake, shutdown })
     }
 
     /// The database, for whoever wants to look on.
@@ -192,6 +212,11 @@ impl App {
     /// Where webhooks become jobs.
     pub fn intake(&self) -> &Intake {
         &self.intake
+    }
+
+    /// Legal holds.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// The daily keys that payloads are sealed with.
@@ -308,6 +333,7 @@ impl App {
             workers: jobs.workers,
             batch_jobs_max: jobs.batch_jobs_max,
             batch_rows_max: jobs.batch_rows_max,
+            reinstalled: jobs.reinstalled,
             lease: jobs.lease,
             poll: jobs.poll,
             retry: self.retry(),
@@ -319,6 +345,7 @@ impl App {
             Arc::clone(&self.map),
             self.clock.clone(),
             exporter,
+            self.holds.clone(),
             settings,
             format!("{}-{}", std::process::id(), &crate::store::id::row()[..8]),
             self.wake.clone(),

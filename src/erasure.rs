@@ -7,6 +7,7 @@
 pub mod data_map;
 pub mod execute;
 pub mod plan;
+pub mod reinstall;
 pub mod subject;
 pub mod verify;
 

@@ -4,6 +4,7 @@
 //! back from workers that are gone, and [`command`] is what an operator may ask for.
 
 pub mod command;
+pub mod legal_hold;
 pub mod machine;
 pub mod query;
 pub mod report;

@@ -16,6 +16,7 @@ pub mod seal;
 // Work: the rules; no HTTP, no AMQP.
 pub mod webhook;
 pub mod audit;
+pub mod hold;
 pub mod erasure;
 pub mod export;
 pub mod job;

@@ -3,14 +3,19 @@
 //! A batch of small targets is one pass of set-based statements, one per table. A large shop is taken in bounded
 //! steps, each in the caller's own transaction. The caller has checked its claims in that transaction before.
 
+pub mod uninstall;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::data_map::{DataMap, ShopReference};
 use super::plan::Plan;
+use super::reinstall::{self, Policy};
 use super::subject::{Scope, Target};
+use crate::clock::rfc3339;
 use crate::store::StoreError;
 use crate::store::target::{self, Count, Keys};
 
@@ -23,6 +28,8 @@ pub struct Progress {
     pub deleted: BTreeMap<String, u64>,
     /// The shop's key, once it was found.
     pub shop: Option<String>,
+    /// When an operator released the job although its shop had been installed again.
+    pub reinstall_released_at: Option<DateTime<Utc>>,
 }
 
 impl Progress {
@@ -34,12 +41,19 @@ impl Progress {
                 .map(|map| map.iter().map(|(key, n)| (key.clone(), n.as_u64().unwrap_or_default())).collect())
                 .unwrap_or_default(),
             shop: stored.and_then(|stored| stored.get("shop")).and_then(Value::as_str).map(str::to_owned),
+            reinstall_released_at: stored
+                .and_then(|stored| stored.get("reinstallReleasedAt"))
+                .and_then(|at| at.as_str()?.parse().ok()),
         }
     }
 
     /// What is stored.
     pub fn to_json(&self) -> Value {
-        json!({ "deleted": self.deleted, "shop": self.shop })
+        let mut stored = json!({ "deleted": self.deleted, "shop": self.shop });
+        if let Some(at) = self.reinstall_released_at {
+            stored["reinstallReleasedAt"] = rfc3339(at).into();
+        }
+        stored
     }
 
     /// Rows deleted, all tables together.
@@ -51,6 +65,21 @@ impl Progress {
         if rows > 0 {
             *self.deleted.entry(key.to_owned()).or_default() += rows;
         }
+    }
+}
+
+/// What bounds an erasure. A bare number is the limit of rows, with the default policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Rows of a shop that one transaction may take.
+    pub rows_max: u64,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
+}
+
+impl From<u64> for Rules {
+    fn from(rows_max: u64) -> Self {
+        Self { rows_max, reinstalled: Policy::default() }
     }
 }
 
@@ -76,8 +105,9 @@ pub async fn batch(
     map: &DataMap,
     targets: &[Target],
     progress: &mut [Progress],
-    rows_max: u64,
+    rules: impl Into<Rules>,
 ) -> Result<Vec<Fate>, StoreError> {
+    let Rules { rows_max, reinstalled } = rules.into();
     let placed: Vec<(usize, &Target)> = targets.iter().enumerate().collect();
     let known: HashMap<String, String> = targets
         .iter()
@@ -87,7 +117,12 @@ pub async fn batch(
     let plan = Plan::lay_out(conn, map, &placed, &known, true).await?;
     let mut fates = vec![Fate::Deleted; targets.len()];
     for (place, target) in &placed {
-        if target.scope == Scope::Shop && plan.shops.get(&target.shop_domain).is_some_and(|row| row.reinstalled) {
+        if target.scope == Scope::Shop
+            && let Some(row) = plan.shops.get(&target.shop_domain)
+            && !reinstall::guard(conn, &map.shop, row, reinstalled, progress[*place].reinstall_released_at)
+                .await?
+                .erases()
+        {
             fates[*place] = Fate::Reinstalled;
         }
     }
@@ -188,10 +223,13 @@ pub async fn shop_step(
     map: &DataMap,
     target: &Target,
     progress: &mut Progress,
-    rows_max: u64,
+    rules: impl Into<Rules>,
 ) -> Result<Step, StoreError> {
+    let Rules { rows_max, reinstalled } = rules.into();
     let row = target::shops(conn, &map.shop, vec![target.shop_domain.clone()], true).await?.pop();
-    if row.as_ref().is_some_and(|row| row.reinstalled) {
+    if let Some(row) = &row
+        && !reinstall::guard(conn, &map.shop, row, reinstalled, progress.reinstall_released_at).await?.erases()
+    {
         return Ok(Step::Reinstalled);
     }
     if let Some(row) = row {

@@ -57,6 +57,10 @@ pub enum Problem {
     },
     /// No job has that id.
     JobNotFound,
+    /// No legal hold has that id.
+    HoldNotFound,
+    /// The legal hold was released before.
+    HoldReleased,
     /// The job's state does not allow what was asked.
     TransitionNotAllowed {
         /// The job's status.
@@ -122,6 +126,8 @@ impl Problem {
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "The role does not allow this"),
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not right"),
             Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "There is no such job"),
+            Self::HoldNotFound => (StatusCode::NOT_FOUND, "hold-not-found", "There is no such legal hold"),
+            Self::HoldReleased => (StatusCode::CONFLICT, "hold-released", "The legal hold was released before"),
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
@@ -154,6 +160,8 @@ impl Problem {
             | Self::BodyBroken
             | Self::NoToken
             | Self::JobNotFound
+            | Self::HoldNotFound
+            | Self::HoldReleased
             | Self::Unavailable
             | Self::Internal => None,
         }

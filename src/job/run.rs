@@ -6,6 +6,7 @@
 
 mod hand;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +16,18 @@ use entity::gdpr_job::JobType;
 
 use hand::Hand;
 
+use super::legal_hold;
 use super::machine::Event;
 use super::settle::{self, Done, Finished, Settler};
 use super::wake::Wake;
 use crate::clock::Clock;
 use crate::erasure::data_map::DataMap;
-use crate::erasure::execute::{self, Fate, Progress, Step};
+use crate::erasure::execute::{self, Fate, Progress, Rules, Step};
+use crate::erasure::reinstall::{self, Policy};
 use crate::erasure::subject::{Target, UnreadablePayload};
 use crate::erasure::verify::{self, Verdict};
 use crate::export::Exporter;
+use crate::hold::Holds;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
 use crate::store::gdpr_job::{self, Claimed, Fenced};
@@ -41,6 +45,8 @@ pub struct WorkerSettings {
     pub batch_jobs_max: u64,
     /// Application rows of one shop that one transaction may take.
     pub batch_rows_max: u64,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
     /// How long a claim is ours without renewal.
     pub lease: Duration,
     /// How long a worker sleeps at most before it looks again.
@@ -60,6 +66,7 @@ struct Inner {
     map: Arc<DataMap>,
     clock: Clock,
     exporter: Exporter,
+    holds: Holds,
     settler: Settler,
     settings: WorkerSettings,
     owner: String,
@@ -92,6 +99,7 @@ impl Worker {
         map: Arc<DataMap>,
         clock: Clock,
         exporter: Exporter,
+        holds: Holds,
         settings: WorkerSettings,
         owner: String,
         wake: Wake,
@@ -99,7 +107,21 @@ impl Worker {
     ) -> Self {
         let settler = Settler { store: store.clone(), clock: clock.clone(), retry: settings.retry };
         let owed = Mutex::default();
-        Self { inner: Arc::new(Inner { store, map, clock, exporter, settler, settings, owner, wake, shutdown, owed }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                map,
+                clock,
+                exporter,
+                holds,
+                settler,
+                settings,
+                owner,
+                wake,
+                shutdown,
+                owed,
+            }),
+        }
     }
 
     /// Works until shutdown: as many batches at once as the settings say.
@@ -175,6 +197,10 @@ impl Worker {
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl Inner {
+    fn rules(&self) -> Rules {
+        Rules { rows_max: self.settings.batch_rows_max, reinstalled: self.settings.reinstalled }
+    }
+
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.settings.lease.as_millis()).unwrap_or(i64::MAX)
     }
@@ -356,18 +382,26 @@ impl Inner {
     /// Deletes the rows of all tasks in one transaction. On an error nothing is deleted and `tasks` are as before.
     async fn delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
         self.renew(hand).await?;
-        let tx = self.store.begin_write().await?;
-        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
-        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
-        tasks.retain(|task| ours.contains(&task.claim.id));
-        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
-        if tasks.is_empty() {
+        let tx = loop {
+            let tx = self.store.begin_write().await?;
+            let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
+            let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
+            tasks.retain(|task| ours.contains(&task.claim.id));
+            Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
+            if tasks.is_empty() {
+                tx.rollback().await?;
+                return Ok(Deleted::default());
+            }
+            let covered = legal_hold::covered(&self.holds, &*tx, tasks.iter().map(|task| &task.claim)).await?;
+            if covered.is_empty() {
+                break tx;
+            }
             tx.rollback().await?;
-            return Ok(Deleted::default());
-        }
+            self.keep_back(&covered, tasks, hand).await?;
+        };
         let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
         let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
-        let fates = execute::batch(&*tx, &self.map, &targets, &mut progress, self.settings.batch_rows_max).await?;
+        let fates = execute::batch(&*tx, &self.map, &targets, &mut progress, self.rules()).await?;
         let changed = tasks.iter().zip(&progress).filter(|(task, progress)| task.progress != **progress);
         gdpr_job::save_progress(&*tx, changed.map(|(task, p)| (task.claim.fenced(), p.to_json())).collect()).await?;
         tx.commit().await?;
@@ -384,6 +418,19 @@ impl Inner {
         Ok(deleted)
     }
 
+    /// Puts down the tasks that legal holds cover: they are `held` from here on.
+    async fn keep_back(&self, covered: &HashSet<String>, tasks: &mut Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
+        let claims: Vec<&Claimed> =
+            tasks.iter().map(|task| &task.claim).filter(|claim| covered.contains(&claim.id)).collect();
+        let kept = legal_hold::keep_back(&self.settler, &self.holds, &claims).await?;
+        tasks.retain(|task| !kept.held.contains(&task.claim.id) && !kept.lost.contains(&task.claim.id));
+        for id in &kept.held {
+            hand.put_down(id);
+        }
+        Self::lose(hand, kept.lost.iter().map(String::as_str));
+        Ok(())
+    }
+
     async fn truncate_wal(&self) {
         if let Err(error) = self.store.truncate_wal().await {
             tracing::warn!(error = %error, "the write-ahead log still holds copies of deleted rows; the next batch cuts it");
@@ -391,7 +438,7 @@ impl Inner {
     }
 
     async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
-        self.settle(claim, hand, Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await
+        self.settle(claim, hand, Event::Forbidden { reason: reinstall::REASON.to_owned() }).await
     }
 
     /// Looks for the rows of tasks again, in a fresh snapshot.
@@ -454,9 +501,19 @@ impl Inner {
                 Self::lose(hand, std::iter::once(task.claim.id.as_str()));
                 return Ok(false);
             }
+            let covered = legal_hold::covered(&self.holds, &*tx, [&task.claim]).await?;
+            if !covered.is_empty() {
+                tx.rollback().await?;
+                let mut tasks = vec![task.clone()];
+                self.keep_back(&covered, &mut tasks, hand).await?;
+                if tasks.is_empty() {
+                    return Ok(false);
+                }
+                continue;
+            }
             let mut progress = task.progress.clone();
-            let rows_max = self.settings.batch_rows_max;
-            let step = execute::shop_step(&*tx, &self.map, &task.target, &mut progress, rows_max).await?;
+            let rules = self.rules();
+            let step = execute::shop_step(&*tx, &self.map, &task.target, &mut progress, rules).await?;
             gdpr_job::save_progress(&*tx, vec![(task.claim.fenced(), progress.to_json())]).await?;
             tx.commit().await?;
             task.progress = progress;
@@ -485,7 +542,7 @@ impl Inner {
             return Ok(());
         }
         let now = self.clock.now();
-        let progress = Progress { deleted: collected.counts.clone(), shop: None };
+        let progress = Progress { deleted: collected.counts.clone(), ..Progress::default() };
         self.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
         let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
         settle::complete(&*tx, &self.map, now, &[finished]).await?;

@@ -4,6 +4,8 @@
 //! statement carries the shop by construction: there is no way to build one without it. Names come as [`Ident`]s,
 //! which are parsed against a strict form and were found in the live catalog before anything runs.
 
+mod lifecycle;
+
 use std::collections::HashSet;
 use std::fmt;
 
@@ -12,6 +14,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use super::StoreError;
 use super::rows::Rows;
+
+pub use lifecycle::{Installation, installations, mark_uninstalled};
 
 /// A table or column name: a letter or underscore, then letters, digits, underscores; 63 characters at most.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

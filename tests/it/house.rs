@@ -17,7 +17,7 @@ use efface::app::App;
 use efface::audit::Actor;
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
-use efface::intake::{Accepted, Arrival};
+use efface::intake::Arrival;
 use efface::job::command::{self, Command, CommandError};
 use efface::job::rescue::{RescueSummary, rescue};
 use efface::shutdown::Shutdown;
@@ -38,6 +38,19 @@ pub const LEASE_MS: i64 = 60_000;
 
 /// A setting that differs from the default: key and value.
 pub type Setting = (&'static str, &'static str);
+
+/// What became of a webhook that asks for a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub job_id: String,
+    pub duplicate: bool,
+}
+
+impl From<efface::intake::Accepted> for Accepted {
+    fn from(accepted: efface::intake::Accepted) -> Self {
+        Self { job_id: accepted.job_id.expect("a webhook that asks for a job"), duplicate: accepted.duplicate }
+    }
+}
 
 pub struct House {
     database: Database,
@@ -86,6 +99,14 @@ impl House {
         self.app.store()
     }
 
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    pub fn keys_file(&self) -> String {
+        self.database.keys_file()
+    }
+
     pub fn is_sqlite(&self) -> bool {
         self.store().backend() == DbBackend::Sqlite
     }
@@ -112,7 +133,7 @@ impl House {
     /// Takes webhooks in as one batch.
     pub async fn accept(&self, webhooks: &[Webhook]) -> Vec<Accepted> {
         let arrivals = webhooks.iter().map(|webhook| self.arrival(webhook)).collect();
-        self.app.intake().accept(arrivals).await.unwrap()
+        self.app.intake().accept(arrivals).await.unwrap().into_iter().map(Accepted::from).collect()
     }
 
     /// Takes one webhook in, and returns the id of its job.

@@ -8,6 +8,7 @@ use super::view::{JobPage, JobView};
 use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
+use crate::hold::Holds;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::command::{self, Command, CommandError};
@@ -19,15 +20,16 @@ use crate::store::{Store, StoreError};
 /// Answers the API's questions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ApiState {
-    store: Store,
-    clock: Clock,
-    wake: Wake,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) wake: Wake,
+    pub(super) holds: Holds,
 }
 
 impl ApiState {
     /// Answers from `store`, and rings `wake` when a job may be worked again.
-    pub fn new(store: Store, clock: Clock, wake: Wake) -> Self {
-        Self { store, clock, wake }
+    pub fn new(store: Store, clock: Clock, wake: Wake, holds: Holds) -> Self {
+        Self { store, clock, wake, holds }
     }
 
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.
@@ -88,7 +90,7 @@ impl ApiState {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(error: StoreError) -> Problem {
+pub(super) fn unavailable(error: StoreError) -> Problem {
     tracing::warn!(error = %error, "a question of the API could not be answered");
     if error.is_outage() { Problem::Unavailable } else { Problem::Internal }
 }
