@@ -13,7 +13,7 @@ async fn open_vast_shop(house: &House) {
     house.execute(&format!(r#"INSERT INTO "SurveyResponse" ("id","shopId","orderId") VALUES {rows}"#)).await;
 }
 
-/// A hold that commits together with the first step of a job.
+/// A hold that commits together with the first step that deletes something.
 async fn hold_with_the_first_step(house: &House) {
     let insert = format!(
         r#"INSERT INTO "LegalHold" ("id","scope","shopDomain","reason","placedBy","placedAt") SELECT 'between','shop','{ADA}','r','ops',
@@ -22,10 +22,10 @@ async fn hold_with_the_first_step(house: &House) {
     let on = r#"AFTER UPDATE OF "progress" ON "GDPRJob""#;
     house
         .execute(&if house.is_sqlite() {
-            format!(r#"CREATE TRIGGER "holding" {on} WHEN NEW."progress" IS NOT NULL BEGIN {insert} END"#)
+            format!(r#"CREATE TRIGGER "holding" {on} WHEN NEW."progress"->>'$.deleted'<>'{{}}' BEGIN {insert} END"#)
         } else {
             format!(
-                r#"CREATE FUNCTION holding() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW."progress" IS NOT NULL THEN
+                r#"CREATE FUNCTION holding() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW."progress"->'deleted'<>'{{}}' THEN
                    {insert} END IF; RETURN NULL; END $$;
                    CREATE TRIGGER "holding" {on} FOR EACH ROW EXECUTE FUNCTION holding()"#
             )

@@ -8,7 +8,10 @@ use efface::acceptance::carrier::Carrier;
 use efface::acceptance::receiver::Receiver;
 use efface::app::Roles;
 use efface::broker::{Disposition, Incoming};
+use efface::erasure::data_map::DataMap;
+use efface::erasure::execute::uninstall::{self, Mark};
 use efface::shutdown::Shutdown;
+use efface::store::target;
 use efface::webhook::{Mismatch, Secrets};
 use entity::webhook_log::WebhookStatus;
 use serde_json::{Value, json};
@@ -27,7 +30,9 @@ async fn audited(house: &House) -> Value {
     use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
     let told = Entity::find().filter(Column::ResourceType.eq("WebhookLog")).all(house.store().db()).await.unwrap();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!((told[0].actor_id.as_str(), &told[0].resource_id), ("shopify", &house.webhook_log().await[0].id));
+    let log = house.webhook_log().await;
+    let row = log.iter().find(|row| row.topic == "app/uninstalled").unwrap();
+    assert_eq!((told[0].actor_id.as_str(), &told[0].resource_id), ("shopify", &row.id));
     told[0].metadata.clone().unwrap()
 }
 
@@ -206,20 +211,37 @@ both_databases! {
         served.await.unwrap();
         assert!(!house.shop(ADA).await.0);
     }
-}
 
-/// Prisma on SQLite may keep milliseconds: what Efface writes reads as what the app writes.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_that_keeps_milliseconds_gets_milliseconds() {
-    let house = House::sqlite().await;
-    house.settle_town().await;
-    house.execute(&format!(r#"UPDATE "Shop" SET "installedAt"=1700000000000 WHERE "shopDomain"='{ADA}'"#)).await;
-    house.tell(&uninstalled(ADA)).await;
-    house.tell(&uninstalled(BEA)).await;
-    let sql = |shop: &str| {
-        format!(
-            r#"SELECT CASE typeof("uninstalledAt") WHEN 'integer' THEN 1 ELSE 2 END AS n FROM "Shop" WHERE "shopDomain"='{shop}'"#
-        )
-    };
-    assert_eq!((house.number(&sql(ADA)).await, house.number(&sql(BEA)).await), (1, 2));
+    async fn the_date_is_written_as_the_app_writes_its_dates(house: House) {
+        let types: &[(&str, &str)] = if house.is_sqlite() {
+            &[("DATETIME", "1700000000000"), ("DATETIME", "'2026-01-01T00:00:00.000Z'"), ("TEXT", "'2026-01-01'")]
+        } else {
+            &[("timestamp(3)", "'2026-01-01'"), ("timestamptz", "'2026-01-01'"), ("date", "'2026-01-01'"), ("text", "'2026-01-01'")]
+        };
+        for (n, (column_type, installed)) in types.iter().enumerate() {
+            let map = format!(
+                "version = 1\n[shop]\ntable = \"Store{n}\"\nid = \"id\"\ndomain = \"domain\"\nactive = \"active\"\n\
+                 installed_at = \"installed\"\nuninstalled_at = \"left\"\nresult_key = \"deletedStores\"\n"
+            );
+            let shop = DataMap::parse(&map).unwrap().shop;
+            house
+                .execute(&format!(
+                    r#"CREATE TABLE "Store{n}" ("id" text, "domain" text, "active" boolean, "installed" {column_type}, "left" {column_type});
+                       INSERT INTO "Store{n}" VALUES ('1', '{ADA}', true, {installed}, NULL)"#
+                ))
+                .await;
+            let at = house.clock.now();
+            let tx = house.store().begin_write().await.unwrap();
+            assert_eq!(uninstall::mark(&tx, &shop, &[(ADA.to_owned(), at)]).await.unwrap(), [Mark::Made], "{column_type}");
+            tx.commit().await.unwrap();
+            let read = target::installations(house.store().db(), &shop, vec![ADA.to_owned()], false).await.unwrap().remove(0);
+            let left = read.uninstalled_at.unwrap();
+            assert!(left == at || left.date_naive() == at.date_naive() && *column_type == "date", "{column_type}: {left} and {at}");
+            if house.is_sqlite() {
+                let same = format!(r#"SELECT typeof("left")=typeof("installed") AS n FROM "Store{n}""#);
+                assert_eq!(house.number(&same).await, 1);
+            }
+            assert_eq!(house.number(&format!(r#"SELECT count(*) AS n FROM "Store{n}" WHERE NOT "active""#)).await, 1);
+        }
+    }
 }
