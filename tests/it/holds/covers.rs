@@ -48,17 +48,17 @@ both_databases! {
         {
             let hold = house.hold(json!({ "shop": ADA, "subject": subject })).await;
             let customer = json!({ "id": 191_167, "email": EMAIL, "phone": PHONE });
-            let held = house.post(&redact(ADA, &customer, 1001)).await;
+            let named = house.post(&redact(ADA, &customer, 1001)).await;
             let stranger = json!({ "id": 9, "email": format!("x{EMAIL}"), "phone": "0147" });
             let other_person = house.post(&redact(ADA, &stranger, 1002)).await;
             let other_shop = house.post(&redact(BEA, &customer, 1001)).await;
             house.work().await;
-            house.assert_held(&held).await;
+            house.assert_held(&named).await;
             house.assert_completed(&other_person).await;
             house.assert_completed(&other_shop).await;
             house.release_hold(&hold.id).await.unwrap();
             house.work().await;
-            let job = house.assert_completed(&held).await;
+            let job = house.assert_completed(&named).await;
             assert_eq!(job.attempts, 1, "subject {n}");
         }
     }
