@@ -12,6 +12,7 @@ mod context;
 mod demo;
 mod exit;
 mod healthcheck;
+mod holds;
 mod instant;
 mod jobs;
 mod keys;
@@ -64,6 +65,7 @@ pub enum Command {
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Plan(plan::Args),
+    Holds(holds::Args),
     Report(report::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
@@ -95,6 +97,7 @@ impl Cli {
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,
+            Command::Holds(args) => holds::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),

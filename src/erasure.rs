@@ -10,6 +10,7 @@ pub mod mask;
 pub mod plan;
 pub mod preview;
 pub mod progress;
+pub mod reinstall;
 pub mod stores;
 pub mod subject;
 pub mod verify;

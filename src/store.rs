@@ -11,6 +11,7 @@ pub mod export_package;
 pub mod gdpr_job;
 pub mod id;
 pub mod job_report;
+pub mod legal_hold;
 pub mod rows;
 pub mod target;
 pub mod webhook_log;

@@ -3,6 +3,8 @@
 //! A batch of small targets is one pass of set-based statements, one per table and way. A large shop is taken in bounded
 //! steps, each in the caller's own transaction. The caller has checked its claims in that transaction before.
 
+pub mod uninstall;
+
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
@@ -11,6 +13,7 @@ use super::data_map::{Action, MappedShop, MappedTable, StoreMap};
 use super::mask::Masker;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::reinstall::{self, Policy};
 use super::subject::Target;
 use crate::store::StoreError;
 use crate::store::target::{self, Column, Count, Keys, Masked, Reach, Rows};
@@ -37,6 +40,8 @@ pub struct Hands<'a, C> {
     pub masker: &'a Masker,
     /// Rows that one transaction may take.
     pub rows_max: u64,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
 }
 
 impl<C: ConnectionTrait> Hands<'_, C> {
@@ -52,7 +57,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         let plan = Plan::lay_out(self.conn, self.map, &placed, &known, true).await?;
         let mut fates = vec![Fate::Deleted; targets.len()];
         for (place, target) in &placed {
-            if target.is_whole_shop() && plan.shops.get(&target.shop_domain).is_some_and(|row| row.reinstalled) {
+            if target.is_whole_shop() && self.is_back(&plan, target, &progress[*place]).await? {
                 fates[*place] = Fate::Reinstalled;
             }
         }
@@ -83,6 +88,14 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
         }
         Ok(fates)
+    }
+
+    /// Whether a shop was installed again and must not be erased for that.
+    async fn is_back(&self, plan: &Plan<'_>, target: &Target, progress: &Progress) -> Result<bool, StoreError> {
+        let (Some(shop), Some(row)) = (&self.map.shop, plan.shops.get(&target.shop_domain)) else { return Ok(false) };
+        let released_at = progress.reinstall_released_at;
+        let guard = reinstall::guard(self.conn, &shop.table, row, self.reinstalled, released_at).await?;
+        Ok(!guard.erases())
     }
 
     async fn mask(
@@ -180,10 +193,10 @@ impl<C: ConnectionTrait> Hands<'_, C> {
     pub async fn shop_step(&self, target: &Target, progress: &mut Progress) -> Result<Step, StoreError> {
         let known = known_shops(&self.map.name, std::slice::from_ref(target), std::slice::from_ref(progress));
         let plan = Plan::lay_out(self.conn, self.map, &[(0, target)], &known, true).await?;
+        if self.is_back(&plan, target, progress).await? {
+            return Ok(Step::Reinstalled);
+        }
         if let Some(row) = plan.shops.get(&target.shop_domain) {
-            if row.reinstalled {
-                return Ok(Step::Reinstalled);
-            }
             progress.shops.insert(self.map.name.clone(), row.key.clone());
         }
         let mut left = self.rows_max;
