@@ -6,6 +6,7 @@
 
 pub mod data_map;
 pub mod execute;
+pub mod introspect;
 pub mod plan;
 pub mod subject;
 pub mod verify;
