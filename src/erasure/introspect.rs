@@ -16,10 +16,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::store::catalog::sample::Samples;
-use crate::store::catalog::{Catalog, Table, TableKind};
+use crate::store::catalog::{Catalog, Column, Family, Table, TableKind};
 use words::{Confidence, Key, Written};
 
 pub use dates::Dates;
+pub(super) use table::is_staff;
 
 /// Why something was guessed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -177,6 +178,23 @@ impl Proposal {
     pub fn open(&self) -> usize {
         self.undecided.len() + self.tables.iter().map(|table| table.decide.len()).sum::<usize>()
     }
+}
+
+/// Whether a column only ties rows together: part of the key, of a foreign key, or `tied` to the shop or to another
+/// table. A key that leads to a customer by itself does more than that.
+pub(super) fn is_structural(table: &Table, column: &Column, tied: bool) -> bool {
+    let lead = words::lead(&table.name, column);
+    let reaches = lead.as_ref().is_some_and(|lead| matches!(lead.key, Key::Email | Key::Phone));
+    let refers = tied || table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+    refers && !reaches || table.primary_key.contains(&column.name) && lead.is_none()
+}
+
+/// Whether a column is named after a shop's domain or key, and could hold it.
+pub(super) fn looks_like_shop(column: &Column, shop_table: Option<&str>) -> bool {
+    let domain = column.family == Family::Text
+        && (words::shop_domain(&column.name) == Some(false) || matches!(column.name.as_str(), "shop" | "shop_url"));
+    let key = matches!(column.family, Family::Text | Family::Integer | Family::Numeric | Family::Uuid);
+    domain || key && words::shop_id(&column.name, shop_table)
 }
 
 /// Proposes a map of one store. Without samples, names and types alone are looked at.

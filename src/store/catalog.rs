@@ -7,12 +7,15 @@ mod ddl;
 mod postgres;
 pub mod sample;
 mod sqlite;
+mod statement;
 
 use sea_orm::sqlx;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 use serde::Serialize;
 
 use super::StoreError;
+
+pub use statement::{index_statement, is_same_expression};
 
 /// Which SQL a database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +94,8 @@ pub struct Table {
     pub policies_bind: bool,
     /// What the user that reads the catalog may not do, of SELECT, UPDATE and DELETE.
     pub denied: Vec<&'static str>,
+    /// Whether its rows have numbers of their own to be told apart by; on SQLite, `WITHOUT ROWID` takes them away.
+    pub row_ids: bool,
     pub columns: Vec<Column>,
     /// In the key's order; empty: the table has none.
     pub primary_key: Vec<String>,
@@ -114,6 +119,7 @@ impl Table {
             row_security: false,
             policies_bind: false,
             denied: Vec::new(),
+            row_ids: true,
             columns: Vec::new(),
             primary_key: Vec::new(),
             uniques: Vec::new(),
@@ -200,6 +206,11 @@ pub struct Column {
 }
 
 impl Column {
+    /// The declared type, or other words where none was declared.
+    pub fn declared_or<'a>(&'a self, none: &'a str) -> &'a str {
+        if self.declared.is_empty() { none } else { &self.declared }
+    }
+
     /// Whether it is an array.
     pub fn is_array(&self) -> bool {
         self.element.is_some()

@@ -2,7 +2,7 @@
 
 use super::way::{self, Reference};
 use super::words::{self, Confidence, Lead, Personal, Written, lead};
-use super::{HopGuess, MatchGuess, Remark, ShopGuess, ShopWay, TableGuess, Why, dates};
+use super::{HopGuess, MatchGuess, Remark, ShopGuess, ShopWay, TableGuess, Why, dates, is_structural};
 use crate::store::catalog::sample::{Form, Samples};
 use crate::store::catalog::{Catalog, Column, Family, Table};
 
@@ -119,7 +119,8 @@ fn matches(catalog: &Catalog, samples: &Samples, table: &Table, shop: Option<&Sh
             found.push(matched(column, None, lead));
         }
         for path in samples.of(&table.name, &column.name).map_or(&[][..], |sample| &sample.json_paths) {
-            if let Some(lead) = path_lead(path) {
+            let array_of = || lead(&table.name, column).filter(|_| path == "[*]");
+            if let Some(lead) = path_lead(path).or_else(array_of) {
                 found.push(matched(column, Some(path.clone()), lead));
             }
         }
@@ -229,7 +230,7 @@ fn keyed_hashes(guess: &mut TableGuess, table: &Table) {
 }
 
 /// Whether the people in a table are the merchant's: it has their credentials.
-pub(super) fn is_staff(table: &Table) -> bool {
+pub(in crate::erasure) fn is_staff(table: &Table) -> bool {
     let signs_in = ["accesstoken", "password", "passworddigest", "encryptedpassword", "remembertoken", "passwordhash"];
     let noun = words::holds(&table.name).unwrap_or_default();
     matches!(noun.as_str(), "session" | "staff" | "admin" | "employee" | "collaborator")
@@ -243,11 +244,11 @@ fn remarks(guess: &mut TableGuess, catalog: &Catalog, samples: &Samples, table: 
     for column in &table.columns {
         let name = &column.name;
         let kind = words::personal(&table.name, column);
-        let structural = table.primary_key.contains(name)
-            || guess.shop.as_ref().is_some_and(|shop| shop.at.is_none() && shop.column == *name)
+        let structural = guess.shop.as_ref().is_some_and(|shop| shop.at.is_none() && shop.column == *name)
             || references.iter().any(|reference| reference.hop.column == *name);
+        let structural = is_structural(table, column, structural);
         let matched = guess.matches.iter().any(|found| found.at.is_none() && found.column == *name && found.json.is_none());
-        if matched || structural && kind.is_none_or(|kind| kind == Personal::Contact) {
+        if matched || structural {
             continue;
         }
         if let Some(kind) = kind.filter(|kind| !stays && *kind != Personal::Credential) {

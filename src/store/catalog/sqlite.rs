@@ -38,7 +38,7 @@ async fn rows(conn: &impl ConnectionTrait, sql: impl Into<String>) -> Result<Vec
 }
 
 async fn relations(conn: &impl ConnectionTrait, own: &[&str]) -> Result<ByName, StoreError> {
-    let sql = "SELECT l.name AS name, l.type AS kind, COALESCE(m.sql, '') AS text FROM pragma_table_list l \
+    let sql = "SELECT l.name AS name, l.type AS kind, l.wr AS wr, COALESCE(m.sql, '') AS text FROM pragma_table_list l \
                JOIN sqlite_master m ON m.name = l.name AND m.type IN ('table', 'view') \
                WHERE l.schema = 'main' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut tables = ByName::new();
@@ -55,7 +55,9 @@ async fn relations(conn: &impl ConnectionTrait, own: &[&str]) -> Result<ByName, 
         if matches!(kind, TableKind::View | TableKind::Virtual) {
             views.push((name.clone(), ddl::words(&text)));
         }
-        tables.insert(name.clone(), Table::new("main", name, kind, own));
+        let mut table = Table::new("main", name.clone(), kind, own);
+        table.row_ids = row.try_get::<i64>("", "wr")? == 0;
+        tables.insert(name, table);
     }
     let names: Vec<String> = tables.keys().cloned().collect();
     for (view, words) in views {
