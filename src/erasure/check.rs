@@ -136,6 +136,8 @@ ids! {
     Cascade => "cascade",
     /// Deleting a row cuts rows of another table off from it.
     SetNull => "set_null",
+    /// A hop can lead nowhere: such a row is not found at all.
+    NullableHop => "nullable_hop",
     /// Deleting a row is refused while rows of another table refer to it.
     RefusedDelete => "refused_delete",
     /// Tables refer to each other in a circle.
@@ -202,7 +204,14 @@ fn column_at<'a>(table: &'a str, column: &'a str) -> Place<'a> {
 }
 
 impl Finder<'_> {
-    fn say(&mut self, id: Id, severity: Severity, place: Place<'_>, sentence: impl Into<String>, remedy: impl Into<String>) {
+    fn say(
+        &mut self,
+        id: Id,
+        severity: Severity,
+        place: Place<'_>,
+        sentence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
         let remedy = remedy.into();
         self.found.push(Finding {
             id,

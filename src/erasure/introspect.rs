@@ -61,6 +61,8 @@ pub struct HopGuess {
     pub key: String,
     /// Rows without a parent: neither their shop nor their customer can be told.
     pub nullable: bool,
+    /// No foreign key says so, only the column's name.
+    pub by_name: bool,
 }
 
 /// What a table's shop column holds.
@@ -218,13 +220,7 @@ pub fn propose(store: &str, catalog: &Catalog, samples: &Samples) -> Proposal {
 }
 
 /// Puts a table where it belongs: mapped, undecided, or left out.
-fn place(
-    proposal: &mut Proposal,
-    catalog: &Catalog,
-    samples: &Samples,
-    shop: Option<&ShopGuess>,
-    table: &Table,
-) {
+fn place(proposal: &mut Proposal, catalog: &Catalog, samples: &Samples, shop: Option<&ShopGuess>, table: &Table) {
     let out = |because: &str| LeftOut { table: table.name.clone(), because: because.to_owned(), sketch: None };
     match table.kind {
         TableKind::Partition => return proposal.left_out.push(out("a partition: its rows are those of its parent")),
@@ -261,7 +257,8 @@ fn place(
     } else {
         let columns: BTreeSet<&str> = doubts.into_iter().collect();
         let columns: Vec<&str> = columns.into_iter().collect();
-        let because = format!("neither a shop nor a customer is named, yet these could hold something: {}", columns.join(", "));
+        let because =
+            format!("neither a shop nor a customer is named, yet these could hold something: {}", columns.join(", "));
         proposal.undecided.push(LeftOut { because, ..out("") });
     }
 }

@@ -30,7 +30,7 @@ use entity::gdpr_job::{Entity, JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
 pub use contents::Row;
-use database::Database;
+pub use database::Database;
 pub use town::{ADA, BEA, CYD, FEEDBACK, TABLES};
 pub use webhooks::{EMAIL, PHONE, SECRET, Webhook};
 
@@ -87,6 +87,15 @@ impl House {
 
     pub fn store(&self) -> &Store {
         self.app.store()
+    }
+
+    /// Where its database is.
+    pub fn url(&self) -> String {
+        self.database.url()
+    }
+
+    pub fn keys_file(&self) -> String {
+        self.database.keys_file()
     }
 
     pub fn is_sqlite(&self) -> bool {

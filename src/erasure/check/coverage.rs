@@ -50,13 +50,11 @@ impl Finder<'_> {
 
     fn uncovered(&mut self, table: &MappedTable, column: &Column, topics: &str) {
         let name = table.name.as_str();
-        let looks = words::personal(name, column)
-            .map_or_else(String::new, |kind| format!(", and looks like {}", kind.noun()));
+        let looks =
+            words::personal(name, column).map_or_else(String::new, |kind| format!(", and looks like {}", kind.noun()));
         let sentence = format!("{} stays as it is for {topics}{looks}", column.declared_or("a column without a type"));
-        let remedy = format!(
-            "mask it, or say why it may stay: exclude = [{{ column = \"{}\", because = \"…\" }}]",
-            column.name
-        );
+        let remedy =
+            format!("mask it, or say why it may stay: exclude = [{{ column = \"{}\", because = \"…\" }}]", column.name);
         self.say(Id::UncoveredColumn, Severity::Error, column_at(name, &column.name), sentence, remedy);
     }
 
@@ -85,7 +83,8 @@ impl Finder<'_> {
                 finding.table == name && matches!(finding.id, Id::Cascade | Id::SetNull | Id::RefusedDelete)
             });
             let known = mapped(map, name).is_some() || is_shop_table(map, name) || map.leaves_out(name);
-            if known || told || words::framework(name).is_some() || live.kind == TableKind::Partition {
+            let part = live.parents.iter().any(|parent| mapped(map, parent).is_some());
+            if known || told || part || words::framework(name).is_some() || live.kind == TableKind::Partition {
                 continue;
             }
             if let Some((severity, sentence)) = self.should_be_mapped(live) {

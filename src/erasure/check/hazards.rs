@@ -12,19 +12,22 @@ impl Finder<'_> {
             if !others.is_empty() {
                 let known = |table: &&str| mapped(self.map, table).is_some() || self.map.leaves_out(table);
                 let severity = if others.iter().all(known) { Severity::Info } else { Severity::Warning };
-                let sentence = format!("trigger \"{}\" ({}) writes to {}", trigger.name, trigger.event, others.join(", "));
+                let sentence =
+                    format!("trigger \"{}\" ({}) writes to {}", trigger.name, trigger.event, others.join(", "));
                 let remedy = "make sure that what it writes is in the map, or holds nothing personal";
                 self.say(Id::TriggerCopies, severity, at(name), sentence, remedy);
             }
             if trigger.can_keep_rows {
-                let sentence = format!("trigger \"{}\" ({}) can end a DELETE without deleting", trigger.name, trigger.event);
+                let sentence =
+                    format!("trigger \"{}\" ({}) can end a DELETE without deleting", trigger.name, trigger.event);
                 let remedy = "let it delete for Efface's database user: a job that leaves rows fails";
                 self.say(Id::TriggerKeepsRows, Severity::Warning, at(name), sentence, remedy);
             }
         }
         self.parts(name, live);
         if live.policies_bind {
-            let sentence = "row-level security binds Efface's user: hidden rows are neither deleted nor found left over";
+            let sentence =
+                "row-level security binds Efface's user: hidden rows are neither deleted nor found left over";
             let remedy = "give Efface's database user BYPASSRLS, or a policy that shows it every row";
             self.say(Id::RowSecurity, Severity::Error, at(name), sentence, remedy);
         } else if live.row_security {
@@ -34,9 +37,11 @@ impl Finder<'_> {
     }
 
     fn parts(&mut self, name: &str, live: &Table) {
-        let parts = self.catalog.tables.iter().filter(|table| table.parents.iter().any(|parent| parent == name)).count();
+        let parts =
+            self.catalog.tables.iter().filter(|table| table.parents.iter().any(|parent| parent == name)).count();
         if !live.parents.is_empty() {
-            let sentence = format!("is a part of \"{}\": rows in the other parts are not reached", live.parents.join(", "));
+            let sentence =
+                format!("is a part of \"{}\": rows in the other parts are not reached", live.parents.join(", "));
             self.say(Id::Partitioned, Severity::Warning, at(name), sentence, "map the table that it is a part of");
         } else if parts > 0 || live.kind == TableKind::Partitioned {
             let sentence = format!("its rows lie in {parts} part(s), all of which are reached");
@@ -63,8 +68,11 @@ impl Finder<'_> {
     }
 
     fn denied(&mut self, live: &Table, needed: &[(&'static str, bool)]) {
-        let missing: Vec<&str> =
-            needed.iter().filter(|(right, wanted)| *wanted && live.denied.contains(right)).map(|(right, _)| *right).collect();
+        let missing: Vec<&str> = needed
+            .iter()
+            .filter(|(right, wanted)| *wanted && live.denied.contains(right))
+            .map(|(right, _)| *right)
+            .collect();
         if !missing.is_empty() {
             let rights = missing.join(", ");
             let sentence = format!("the user that Efface signs in as may not {rights}");
@@ -90,7 +98,8 @@ impl Finder<'_> {
             match live.kind {
                 TableKind::MaterializedView => {
                     let sentence = format!("keeps a copy of rows of {of} until it is refreshed");
-                    let remedy = format!("REFRESH MATERIALIZED VIEW \"{}\" after each erasure, or regularly", live.name);
+                    let remedy =
+                        format!("REFRESH MATERIALIZED VIEW \"{}\" after each erasure, or regularly", live.name);
                     self.say(Id::ViewCopies, Severity::Warning, at(&live.name), sentence, remedy);
                 }
                 TableKind::Virtual if catalog.dialect == Dialect::Sqlite => {

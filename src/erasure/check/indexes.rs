@@ -14,7 +14,9 @@ impl<'a> Finder<'a> {
     /// What finds a table's rows: of a whole shop, of a customer, and over the hops.
     pub(super) fn indexes(&mut self, table: &MappedTable) {
         let names = std::iter::once(table.name.as_str()).chain(table.reach.hops.iter().map(|hop| hop.to.as_str()));
-        let Some(chain) = names.map(|name| self.catalog.table(name)).collect::<Option<Vec<&'a Table>>>() else { return };
+        let Some(chain) = names.map(|name| self.catalog.table(name)).collect::<Option<Vec<&'a Table>>>() else {
+            return;
+        };
         let touched = TOPICS.iter().any(|(whole_shop, _)| table.action(*whole_shop) != Action::Keep);
         if !touched && table.export.is_empty() {
             return;
@@ -28,14 +30,21 @@ impl<'a> Finder<'a> {
         }
         for way in &table.ways {
             let column = &way.way.column;
-            let (Some(holder), Some(live)) = (chain.get(column.at), chain.get(column.at).and_then(|t| t.column(column.name.as_str()))) else {
+            let (Some(holder), Some(live)) =
+                (chain.get(column.at), chain.get(column.at).and_then(|t| t.column(column.name.as_str())))
+            else {
                 continue;
             };
             let same = column.at == shop.at;
             if way.way.place != Place::Whole {
                 // Nothing but the shop narrows a search within documents and arrays.
                 if same {
-                    self.want(holder, shop.name.as_str(), vec![vec![shop_key.clone()]], "rows are searched shop by shop");
+                    self.want(
+                        holder,
+                        shop.name.as_str(),
+                        vec![vec![shop_key.clone()]],
+                        "rows are searched shop by shop",
+                    );
                 }
                 continue;
             }
@@ -64,7 +73,9 @@ impl<'a> Finder<'a> {
         let there = live
             .indexes
             .iter()
-            .filter(|index| index.valid && index.predicate.is_none() && matches!(index.method.as_str(), "btree" | "hash"))
+            .filter(|index| {
+                index.valid && index.predicate.is_none() && matches!(index.method.as_str(), "btree" | "hash")
+            })
             .any(|index| wanted.iter().any(|keys| begins_with(&index.keys, keys)));
         if there || !exists || live.kind == TableKind::Foreign {
             return;

@@ -35,17 +35,23 @@ impl Finder<'_> {
         match key.on_delete {
             OnDelete::Cascade => {
                 let severity = if left_out { Severity::Warning } else { Severity::Error };
-                let sentence = format!("is not in the map, and its rows vanish uncounted with those of \"{parent}\" (ON DELETE CASCADE)");
+                let sentence = format!(
+                    "is not in the map, and its rows vanish uncounted with those of \"{parent}\" (ON DELETE CASCADE)"
+                );
                 let remedy = "add a [[table]] for it: its rows are then deleted and counted first";
                 self.say(Id::Cascade, severity, place, sentence, remedy);
             }
             OnDelete::SetNull | OnDelete::SetDefault if !left_out => {
-                let sentence = format!("is not in the map; when rows of \"{parent}\" go, its own stay and lose the way back to their shop or customer");
+                let sentence = format!(
+                    "is not in the map; when rows of \"{parent}\" go, its own stay and lose the way back to their shop or customer"
+                );
                 let remedy = "add a [[table]] for it, or a [[left_out]] with the reason";
                 self.say(Id::SetNull, Severity::Warning, place, sentence, remedy);
             }
             OnDelete::Refuse => {
-                let sentence = format!("is not in the map, and rows of \"{parent}\" cannot be deleted while its rows refer to them");
+                let sentence = format!(
+                    "is not in the map, and rows of \"{parent}\" cannot be deleted while its rows refer to them"
+                );
                 self.say(Id::RefusedDelete, Severity::Error, place, sentence, "add a [[table]] for it");
             }
             OnDelete::SetNull | OnDelete::SetDefault => {}
@@ -75,16 +81,24 @@ impl Finder<'_> {
             }
         }
         let through = |child: &MappedTable| {
-            child.ways.iter().any(|way| {
-                child.reach.hops.iter().take(way.way.column.at).any(|hop| hop.to.as_str() == key.table)
-            })
+            child
+                .ways
+                .iter()
+                .any(|way| child.reach.hops.iter().take(way.way.column.at).any(|hop| hop.to.as_str() == key.table))
         };
         if parent_goes(false) && !through(child) {
             let sentence = format!(
                 "its rows are not searched through \"{}\": those of a deleted row that no match of their own finds {what}",
                 key.table
             );
-            let remedy = format!("add a hop to \"{}\" in `via`, and its match with at = \"{}\"", key.table, key.table);
+            let may_be_null = key.columns.iter().any(|column| {
+                self.catalog.table(name).and_then(|live| live.column(column)).is_some_and(|column| column.nullable)
+            });
+            let remedy = if may_be_null {
+                "declare it ON DELETE SET NULL, if the rows that stay say nothing of the customer".to_owned()
+            } else {
+                format!("add a hop to \"{0}\" in `via`, and its matches with at = \"{0}\"", key.table)
+            };
             self.say(id, Severity::Warning, place, sentence, remedy);
         } else if key.on_delete == OnDelete::Cascade {
             let sentence = format!("ON DELETE CASCADE from \"{}\": its rows are deleted and counted before", key.table);
@@ -112,7 +126,9 @@ impl Finder<'_> {
             let free: Vec<&str> = left
                 .iter()
                 .filter(|name| {
-                    !catalog.references_to(name).any(|(child, _)| child.name != **name && left.contains(child.name.as_str()))
+                    !catalog
+                        .references_to(name)
+                        .any(|(child, _)| child.name != **name && left.contains(child.name.as_str()))
                 })
                 .copied()
                 .collect();

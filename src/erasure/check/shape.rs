@@ -12,8 +12,13 @@ impl<'a> Finder<'a> {
     /// The live table of this name. Says so when there is none that rows can be deleted from.
     pub(super) fn exists(&mut self, name: &str) -> Option<&'a Table> {
         let Some(live) = self.catalog.table(name) else {
-            let schemas: Vec<&str> =
-                self.catalog.elsewhere.iter().filter(|(_, table)| table == name).map(|(schema, _)| schema.as_str()).collect();
+            let schemas: Vec<&str> = self
+                .catalog
+                .elsewhere
+                .iter()
+                .filter(|(_, table)| table == name)
+                .map(|(schema, _)| schema.as_str())
+                .collect();
             if schemas.is_empty() {
                 let remedy = "take it out of the map, or mend its name: upper and lower case matter";
                 self.say(Id::MissingTable, Severity::Error, at(name), "the database has no such table", remedy);
@@ -118,8 +123,9 @@ impl<'a> Finder<'a> {
                     self.wrong(column_at(&before.name, &column.name), sentence, "");
                 }
                 if column.nullable && chain.len() == 1 {
-                    let sentence = format!("may be null: rows without a row in {} are found for nobody", hop.to);
-                    self.say(Id::SetNull, Severity::Info, column_at(&live.name, &column.name), sentence, "");
+                    let sentence = format!("may be null: rows without a row in {} are not found at all", hop.to);
+                    let remedy = "find the table's rows by columns of its own, or let the app fill the column";
+                    self.say(Id::NullableHop, Severity::Warning, column_at(&live.name, &column.name), sentence, remedy);
                 }
             }
             chain.push(to);
@@ -206,7 +212,11 @@ impl<'a> Finder<'a> {
             return;
         }
         if column.generated || column.family != Family::Text || column.is_array() {
-            let what = if column.generated { "is computed from other columns".to_owned() } else { format!("is {}", column.declared) };
+            let what = if column.generated {
+                "is computed from other columns".to_owned()
+            } else {
+                format!("is {}", column.declared)
+            };
             let sentence = format!("{what}, and a mask would write text into it");
             return self.say(Id::MaskType, Severity::Error, place, sentence, "mask it with remove, if it may be null");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::raw::{RawForm, RawLeftOut, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable};
 use super::{
-    Action, By, DEFAULT_STORE, Excluded, Form, LeftOut, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference, StoreMap,
-    SubjectWay,
+    Action, By, DEFAULT_STORE, Excluded, Form, LeftOut, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference,
+    StoreMap, SubjectWay,
 };
 use crate::store::target::{
     Column, Comparison, Hop, Ident, JsonPath, Kind, MaskedColumn, Place, Reach, Replacement, ShopTable, Way,

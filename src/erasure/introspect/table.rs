@@ -1,6 +1,6 @@
 //! What one table holds, and how its rows are found.
 
-use super::way::{self, Reference};
+use super::way;
 use super::words::{self, Confidence, Lead, Personal, Written, lead};
 use super::{HopGuess, MatchGuess, Remark, ShopGuess, ShopWay, TableGuess, Why, dates, is_structural};
 use crate::store::catalog::sample::{Form, Samples};
@@ -10,7 +10,8 @@ use crate::store::catalog::{Catalog, Column, Family, Table};
 pub(super) fn guess(catalog: &Catalog, samples: &Samples, shop: Option<&ShopGuess>, table: &Table) -> TableGuess {
     let own_shop = way::own(catalog, samples, shop, table);
     let own_matches = matches(catalog, samples, table, own_shop.as_ref());
-    let route = route(catalog, samples, shop, table, own_shop.is_none());
+    let wanted = (own_shop.is_none(), own_matches.is_empty());
+    let route = route(catalog, samples, shop, table, wanted);
     let mut guess = TableGuess {
         name: table.name.clone(),
         rows: table.rows,
@@ -25,7 +26,7 @@ pub(super) fn guess(catalog: &Catalog, samples: &Samples, shop: Option<&ShopGues
         dates: dates::find(catalog.dialect, table, samples),
     };
     if let Some(route) = route {
-        follow(&mut guess, catalog, table, route);
+        follow(&mut guess, route);
     }
     keyed_hashes(&mut guess, table);
     remarks(&mut guess, catalog, samples, table);
@@ -43,24 +44,31 @@ struct Route {
 }
 
 /// The shortest chain of hops to a table that leads to customers, or at least to the shop when that is wanted.
+///
+/// All hops of a map are joined for every row: one that has no parent would not be found at all. So a table that has
+/// both columns itself gets hops only where every row must have a parent.
 fn route(
     catalog: &Catalog,
     samples: &Samples,
     shop: Option<&ShopGuess>,
     table: &Table,
-    shop_wanted: bool,
+    (shop_wanted, match_wanted): (bool, bool),
 ) -> Option<Route> {
-    let mut second_best = None;
+    let (mut best, mut second_best): (Option<Route>, Option<Route>) = (None, None);
     for via in way::chains(catalog, table, shop.map(|shop| shop.table.as_str())) {
+        let safe = |hops: &[HopGuess]| hops.iter().all(|hop| !hop.nullable && !hop.by_name);
+        let extends = best.as_ref().map(|best| via.starts_with(&best.via) && safe(&via[best.via.len()..]));
+        let wanted = shop_wanted || match_wanted;
+        if !extends.unwrap_or(wanted || safe(&via)) {
+            continue;
+        }
         let (mut shop_way, mut found) = (None, Vec::new());
         for hop in &via {
             let Some(parent) = catalog.table(&hop.to) else { continue };
             let at = Some(parent.name.clone());
             let parents = way::own(catalog, samples, shop, parent);
-            if found.is_empty() && !is_staff(parent) {
-                found = matches(catalog, samples, parent, parents.as_ref());
-                found.iter_mut().for_each(|found| found.at.clone_from(&at));
-            }
+            let of_parent = matches(catalog, samples, parent, parents.as_ref()).into_iter();
+            found.extend(of_parent.map(|found| MatchGuess { at: at.clone(), ..found }));
             if shop_way.is_none() {
                 shop_way = parents.map(|way| ShopWay { at, ..way });
             }
@@ -69,28 +77,28 @@ fn route(
             continue;
         }
         let route = Route { via, shop: shop_way.filter(|_| shop_wanted), matches: found };
-        if !route.matches.is_empty() {
-            return Some(route);
-        }
-        if shop_wanted && second_best.is_none() {
+        if route.matches.len() > best.as_ref().map_or(0, |best| best.matches.len()) {
+            best = Some(route);
+        } else if shop_wanted && second_best.is_none() {
             second_best = Some(route);
         }
     }
-    second_best
+    best.or(second_best)
 }
 
-fn follow(guess: &mut TableGuess, catalog: &Catalog, table: &Table, route: Route) {
-    for hop in route.via.iter().filter(|hop| hop.nullable) {
-        let because = format!("may be null: such rows have no {} to be found through", hop.to);
+fn follow(guess: &mut TableGuess, route: Route) {
+    for hop in &route.via {
+        let because = if hop.by_name {
+            format!(
+                "has no foreign key: taken for {}.{} by its name; if it holds the platform's own id, match it instead",
+                hop.to, hop.key
+            )
+        } else if hop.nullable {
+            format!("may be null: such rows have no row in {} to be found through", hop.to)
+        } else {
+            continue;
+        };
         guess.decide.push(Remark { column: hop.column.clone(), remark: because });
-    }
-    let by_name = way::references(catalog, table).into_iter().filter(|reference| reference.by_name);
-    for Reference { hop, .. } in by_name.filter(|reference| route.via.contains(&reference.hop)) {
-        let because = format!(
-            "has no foreign key: taken for {}.{} by its name; if it holds the platform's own id, match it instead",
-            hop.to, hop.key
-        );
-        guess.decide.push(Remark { column: hop.column, remark: because });
     }
     guess.via = route.via;
     if guess.shop.is_none() {
@@ -107,7 +115,7 @@ fn matches(catalog: &Catalog, samples: &Samples, table: &Table, shop: Option<&Sh
     let references = way::references(catalog, table);
     let mut found = Vec::new();
     for column in &table.columns {
-        let is_reference = references.iter().any(|reference| reference.hop.column == column.name);
+        let is_reference = references.iter().any(|hop| hop.column == column.name);
         let is_shop = shop.is_some_and(|shop| shop.column == column.name);
         if is_reference || is_shop || crate::store::target::Ident::parse(&column.name).is_none() {
             continue;
@@ -188,7 +196,8 @@ fn sampled_lead(samples: &Samples, table: &Table, column: &Column) -> Option<Lea
 
 /// What the keys of a path within a document say: `customer.id`, `orders[*].id`, `user_data.em`.
 fn path_lead(path: &str) -> Option<Lead> {
-    let keys: Vec<&str> = path.split('.').map(|key| key.trim_end_matches("[*]")).filter(|key| !key.is_empty()).collect();
+    let keys: Vec<&str> =
+        path.split('.').map(|key| key.trim_end_matches("[*]")).filter(|key| !key.is_empty()).collect();
     let (leaf, parents) = keys.split_last()?;
     let name = match parents.last() {
         Some(parent) if !matches!(*leaf, "em" | "ph") => format!("{parent}_{leaf}"),
@@ -245,9 +254,10 @@ fn remarks(guess: &mut TableGuess, catalog: &Catalog, samples: &Samples, table: 
         let name = &column.name;
         let kind = words::personal(&table.name, column);
         let structural = guess.shop.as_ref().is_some_and(|shop| shop.at.is_none() && shop.column == *name)
-            || references.iter().any(|reference| reference.hop.column == *name);
+            || references.iter().any(|hop| hop.column == *name);
         let structural = is_structural(table, column, structural);
-        let matched = guess.matches.iter().any(|found| found.at.is_none() && found.column == *name && found.json.is_none());
+        let matched =
+            guess.matches.iter().any(|found| found.at.is_none() && found.column == *name && found.json.is_none());
         if matched || structural {
             continue;
         }

@@ -46,7 +46,9 @@ fn store(text: &mut String, proposal: &Proposal) {
         let _ = writeln!(text, "\n[stores.{}]", proposal.store);
     }
     match &proposal.shop {
-        Some(shop) => shops(text, &if other { format!("stores.{}.shop", proposal.store) } else { "shop".to_owned() }, shop),
+        Some(shop) => {
+            shops(text, &if other { format!("stores.{}.shop", proposal.store) } else { "shop".to_owned() }, shop)
+        }
         None => text.push_str(
             "\n# No table of shops was found: rows are found by the shop's domain that they hold themselves.\n",
         ),
@@ -190,6 +192,11 @@ fn matched(found: &MatchGuess) -> String {
 /// A table that waits for a decision: the reason, and what a map could say of it, as comments.
 fn undecided(text: &mut String, store: &str, out: &LeftOut) {
     let _ = writeln!(text, "#\n# decide: {}: {}", one_line(&out.table), one_line(&out.because));
+    let (name, because) = (quoted(&out.table), quoted("…"));
+    let _ = writeln!(
+        text,
+        "#     [[left_out]]   # if it holds nothing of a customer\n#     name = {name}\n#     because = {because}"
+    );
     if let Some(sketch) = &out.sketch {
         for line in one(store, sketch).lines() {
             let _ = writeln!(text, "#     {line}");

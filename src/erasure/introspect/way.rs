@@ -80,24 +80,17 @@ fn domain_way(samples: &Samples, table: &Table, column: &Column, plain: bool) ->
     }
 }
 
-/// A reference of one column: a foreign key, or a name that says as much.
-pub(super) struct Reference {
-    pub hop: HopGuess,
-    /// Whether it is only the name that says so.
-    pub by_name: bool,
-}
-
 /// The references that a table's rows make to other tables.
-pub(super) fn references(catalog: &Catalog, table: &Table) -> Vec<Reference> {
-    let mut found: Vec<Reference> = table
+pub(super) fn references(catalog: &Catalog, table: &Table) -> Vec<HopGuess> {
+    let mut found: Vec<HopGuess> = table
         .foreign_keys
         .iter()
         .filter(|key| key.table != table.name)
         .filter_map(|key| {
             let ([column], [to]) = (key.columns.as_slice(), key.to.as_slice()) else { return None };
             let nullable = table.column(column)?.nullable;
-            let hop = HopGuess { column: column.clone(), to: key.table.clone(), key: to.clone(), nullable };
-            Some(Reference { hop, by_name: false })
+            let (column, to_table, key) = (column.clone(), key.table.clone(), to.clone());
+            Some(HopGuess { column, to: to_table, key, nullable, by_name: false })
         })
         .collect();
     for column in &table.columns {
@@ -106,19 +99,24 @@ pub(super) fn references(catalog: &Catalog, table: &Table) -> Vec<Reference> {
         }
         let Some(parent) = named_parent(catalog, table, column) else { continue };
         let [key] = parent.primary_key.as_slice() else { continue };
-        let hop =
-            HopGuess { column: column.name.clone(), to: parent.name.clone(), key: key.clone(), nullable: column.nullable };
-        found.push(Reference { hop, by_name: true });
+        found.push(HopGuess {
+            column: column.name.clone(),
+            to: parent.name.clone(),
+            key: key.clone(),
+            nullable: column.nullable,
+            by_name: true,
+        });
     }
     // Rows that must have a parent are found for sure.
-    found.sort_by_key(|reference| (reference.by_name, reference.hop.nullable));
+    found.sort_by_key(|hop| (hop.by_name, hop.nullable));
     found
 }
 
-/// The table that a column such as `order_id` is named after, when its key is of the same type.
+/// The table that a column such as `order_id` is named after, when its key is of the same type. Texts are not taken for
+/// references: where ids are texts, apps declare their foreign keys, and an `orderId` without one is the platform's.
 fn named_parent<'a>(catalog: &'a Catalog, table: &Table, column: &Column) -> Option<&'a Table> {
     let mut words = words::words(&column.name);
-    if words.pop()? != "id" || words.is_empty() || !matches!(column.family, Family::Integer | Family::Uuid | Family::Text) {
+    if words.pop()? != "id" || words.is_empty() || !matches!(column.family, Family::Integer | Family::Uuid) {
         return None;
     }
     let noun = words.concat();
@@ -135,18 +133,19 @@ fn named_parent<'a>(catalog: &'a Catalog, table: &Table, column: &Column) -> Opt
 
 /// Chains of hops from a table, the shortest first, each by what its last hop leads to; none goes through `avoid`.
 pub(super) fn chains(catalog: &Catalog, table: &Table, avoid: Option<&str>) -> Vec<Vec<HopGuess>> {
-    let mut seen: BTreeSet<String> = [Some(table.name.as_str()), avoid].into_iter().flatten().map(str::to_owned).collect();
+    let mut seen: BTreeSet<String> =
+        [Some(table.name.as_str()), avoid].into_iter().flatten().map(str::to_owned).collect();
     let mut queue: VecDeque<(String, Vec<HopGuess>)> = VecDeque::from([(table.name.clone(), Vec::new())]);
     let mut chains = Vec::new();
     while let Some((at, chain)) = queue.pop_front() {
         let Some(at) = catalog.table(&at).filter(|_| chain.len() < HOPS_MAX) else { continue };
-        for reference in references(catalog, at) {
-            let parent = catalog.table(&reference.hop.to).filter(|parent| parent.holds_rows() && !parent.own);
-            if parent.is_none() || !seen.insert(reference.hop.to.clone()) {
+        for hop in references(catalog, at) {
+            let parent = catalog.table(&hop.to).filter(|parent| parent.holds_rows() && !parent.own);
+            if parent.is_none() || !seen.insert(hop.to.clone()) {
                 continue;
             }
             let mut longer = chain.clone();
-            longer.push(reference.hop);
+            longer.push(hop);
             chains.push(longer.clone());
             if let Some(hop) = longer.last() {
                 queue.push_back((hop.to.clone(), longer));

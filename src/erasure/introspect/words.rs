@@ -138,16 +138,67 @@ impl Lead {
 
 /// Words that make of `email…` or `phone…` something else than an address or a number.
 const ABOUT_IT: &[&str] = &[
-    "sent", "verified", "verification", "subject", "template", "body", "type", "status", "provider", "enabled", "at",
-    "count", "settings", "id", "ids", "marketing", "consent", "opt", "opted", "state", "html", "content",
-    "notification", "notifications", "frequency", "domain", "title", "text", "footer", "header", "campaign", "list",
-    "log", "preference", "preferences", "format", "language", "service", "host", "port", "key", "password", "token",
-    "model", "os", "code", "country", "carrier", "from", "sender", "reply", "delay", "schedule", "error", "logo",
+    "sent",
+    "verified",
+    "verification",
+    "subject",
+    "template",
+    "body",
+    "type",
+    "status",
+    "provider",
+    "enabled",
+    "at",
+    "count",
+    "settings",
+    "id",
+    "ids",
+    "marketing",
+    "consent",
+    "opt",
+    "opted",
+    "state",
+    "html",
+    "content",
+    "notification",
+    "notifications",
+    "frequency",
+    "domain",
+    "title",
+    "text",
+    "footer",
+    "header",
+    "campaign",
+    "list",
+    "log",
+    "preference",
+    "preferences",
+    "format",
+    "language",
+    "service",
+    "host",
+    "port",
+    "key",
+    "password",
+    "token",
+    "model",
+    "os",
+    "code",
+    "country",
+    "carrier",
+    "from",
+    "sender",
+    "reply",
+    "delay",
+    "schedule",
+    "error",
+    "logo",
 ];
 /// Whose address it is when it is the merchant's.
 const MERCHANTS: &[&str] = &["shop", "store", "owner", "admin", "support", "merchant", "staff", "seller", "vendor"];
 /// What stands between a noun and its id.
-const BETWEEN: &[&str] = &["admin", "graphql", "api", "legacy", "resource", "shopify", "external", "platform", "remote"];
+const BETWEEN: &[&str] =
+    &["admin", "graphql", "api", "legacy", "resource", "shopify", "external", "platform", "remote"];
 /// Other things that are called orders.
 const OTHER_ORDERS: &[&str] = &["draft", "fulfillment", "purchase", "sort", "display", "sub", "back", "work"];
 const BUYERS: &[&str] = &["customer", "buyer", "shopper", "purchaser"];
@@ -191,8 +242,17 @@ fn id_lead(table: &str, words: &[String]) -> Option<Lead> {
     }
     // `orders.shopify_id`: the id of what the table holds.
     let joined = words.concat();
-    let own = ["shopifyid", "shopifygid", "gid", "admingraphqlapiid", "externalid", "platformid", "legacyresourceid",
-        "remoteid", "graphqlid"];
+    let own = [
+        "shopifyid",
+        "shopifygid",
+        "gid",
+        "admingraphqlapiid",
+        "externalid",
+        "platformid",
+        "legacyresourceid",
+        "remoteid",
+        "graphqlid",
+    ];
     if !own.contains(&joined.as_str()) {
         return None;
     }
@@ -281,28 +341,176 @@ impl Personal {
 
 /// Words by what they say, the first that fits decides. A word stands for itself anywhere in the name.
 const VOCABULARY: &[(Personal, &[&str])] = &[
-    (Personal::Identifier, &["fingerprint", "cookie", "cookies", "fbp", "fbc", "fbclid", "gclid", "ttclid", "visitor",
-        "anonymous", "device", "checkouttoken", "carttoken", "clickid", "userdata"]),
+    (
+        Personal::Identifier,
+        &[
+            "fingerprint",
+            "cookie",
+            "cookies",
+            "fbp",
+            "fbc",
+            "fbclid",
+            "gclid",
+            "ttclid",
+            "visitor",
+            "anonymous",
+            "device",
+            "checkouttoken",
+            "carttoken",
+            "clickid",
+            "userdata",
+        ],
+    ),
     (Personal::Credential, &["password", "secret", "token", "apikey", "credential", "credentials", "passphrase"]),
-    (Personal::Name, &["firstname", "lastname", "fullname", "surname", "nickname", "recipient", "customername",
-        "buyername", "billingname", "shippingname", "authorname", "displayname", "username", "familyname", "givenname"]),
-    (Personal::Address, &["address", "address1", "address2", "street", "city", "zip", "zipcode", "postcode", "postal",
-        "postalcode", "company", "latitude", "longitude", "lat", "lng", "geo", "location", "province"]),
+    (
+        Personal::Name,
+        &[
+            "firstname",
+            "lastname",
+            "fullname",
+            "surname",
+            "nickname",
+            "recipient",
+            "customername",
+            "buyername",
+            "billingname",
+            "shippingname",
+            "authorname",
+            "displayname",
+            "username",
+            "familyname",
+            "givenname",
+        ],
+    ),
+    (
+        Personal::Address,
+        &[
+            "address",
+            "address1",
+            "address2",
+            "street",
+            "city",
+            "zip",
+            "zipcode",
+            "postcode",
+            "postal",
+            "postalcode",
+            "company",
+            "latitude",
+            "longitude",
+            "lat",
+            "lng",
+            "geo",
+            "location",
+            "province",
+        ],
+    ),
     (Personal::Network, &["ip", "ipaddress", "useragent", "ua", "referrer", "referer", "landing"]),
-    (Personal::Trait, &["birthday", "birthdate", "dob", "gender", "age", "vat", "ssn", "passport", "iban", "last4",
-        "taxid", "avatar", "photo"]),
-    (Personal::FreeText, &["note", "notes", "comment", "comments", "message", "feedback", "review", "answer",
-        "answers", "remark", "remarks", "reply", "instructions", "query", "search"]),
-    (Personal::Payload, &["payload", "raw", "metadata", "json", "request", "response", "properties", "attributes",
-        "context", "details", "params", "arguments", "serialized", "blob", "snapshot", "exception"]),
+    (
+        Personal::Trait,
+        &[
+            "birthday",
+            "birthdate",
+            "dob",
+            "gender",
+            "age",
+            "vat",
+            "ssn",
+            "passport",
+            "iban",
+            "last4",
+            "taxid",
+            "avatar",
+            "photo",
+        ],
+    ),
+    (
+        Personal::FreeText,
+        &[
+            "note",
+            "notes",
+            "comment",
+            "comments",
+            "message",
+            "feedback",
+            "review",
+            "answer",
+            "answers",
+            "remark",
+            "remarks",
+            "reply",
+            "instructions",
+            "query",
+            "search",
+        ],
+    ),
+    (
+        Personal::Payload,
+        &[
+            "payload",
+            "raw",
+            "metadata",
+            "json",
+            "request",
+            "response",
+            "properties",
+            "attributes",
+            "context",
+            "details",
+            "params",
+            "arguments",
+            "serialized",
+            "blob",
+            "snapshot",
+            "exception",
+        ],
+    ),
 ];
 /// Pairs of words that make one.
-const PAIRS: &[&str] = &["first name", "last name", "full name", "family name", "given name", "user agent",
-    "ip address", "postal code", "zip code", "tax id", "customer name", "buyer name", "billing name", "shipping name",
-    "author name", "display name", "user name", "cart token", "checkout token", "click id", "user data", "api key"];
+const PAIRS: &[&str] = &[
+    "first name",
+    "last name",
+    "full name",
+    "family name",
+    "given name",
+    "user agent",
+    "ip address",
+    "postal code",
+    "zip code",
+    "tax id",
+    "customer name",
+    "buyer name",
+    "billing name",
+    "shipping name",
+    "author name",
+    "display name",
+    "user name",
+    "cart token",
+    "checkout token",
+    "click id",
+    "user data",
+    "api key",
+];
 /// Tables whose rows are people: their `name` is a person's.
-const PEOPLE: &[&str] = &["customer", "buyer", "user", "contact", "subscriber", "recipient", "lead", "person", "guest",
-    "member", "address", "reviewer", "visitor", "affiliate", "participant", "attendee", "session"];
+const PEOPLE: &[&str] = &[
+    "customer",
+    "buyer",
+    "user",
+    "contact",
+    "subscriber",
+    "recipient",
+    "lead",
+    "person",
+    "guest",
+    "member",
+    "address",
+    "reviewer",
+    "visitor",
+    "affiliate",
+    "participant",
+    "attendee",
+    "session",
+];
 
 /// What kind of personal value a column seems to hold, by its name and type.
 pub fn personal(table: &str, column: &Column) -> Option<Personal> {
@@ -317,9 +525,11 @@ pub fn personal(table: &str, column: &Column) -> Option<Personal> {
         _ => return None,
     }
     let mut words = words(&column.name);
-    let pairs: Vec<String> = words.windows(2).filter(|w| PAIRS.contains(&w.join(" ").as_str())).map(<[String]>::concat).collect();
+    let pairs: Vec<String> =
+        words.windows(2).filter(|w| PAIRS.contains(&w.join(" ").as_str())).map(<[String]>::concat).collect();
     words.splice(0..0, pairs);
-    let known = |word: &String| VOCABULARY.iter().find(|(_, list)| list.contains(&word.as_str())).map(|(kind, _)| *kind);
+    let known =
+        |word: &String| VOCABULARY.iter().find(|(_, list)| list.contains(&word.as_str())).map(|(kind, _)| *kind);
     if let Some(kind) = words.iter().find_map(known) {
         return Some(kind);
     }
@@ -330,17 +540,79 @@ pub fn personal(table: &str, column: &Column) -> Option<Personal> {
     if words.concat() == "name" && holds(table).is_some_and(|noun| PEOPLE.contains(&noun.as_str())) {
         return Some(Personal::Name);
     }
-    let numbered = words.iter().any(|word| word == "order") && words.iter().any(|word| word == "number" || word == "name");
+    let numbered =
+        words.iter().any(|word| word == "order") && words.iter().any(|word| word == "number" || word == "name");
     numbered.then_some(Personal::Identifier)
 }
 
 /// Last words that say that a text is one of the app's own, and none of a person's.
-const HARMLESS: &[&str] = &["status", "state", "type", "kind", "currency", "locale", "language", "lang", "timezone",
-    "title", "sku", "handle", "slug", "plan", "platform", "version", "color", "colour", "scope", "scopes", "mode",
-    "level", "unit", "format", "theme", "category", "size", "icon", "topic", "action", "method", "provider", "channel",
-    "interval", "terms", "position", "environment", "name", "namespace", "domain", "checksum", "queue", "connection",
-    "vendor", "barcode", "option", "rule", "operator", "width", "height", "style", "font", "frequency", "role", "tier",
-    "trust", "vertical", "variant", "product", "collection", "country", "placement", "script", "shop", "store"];
+const HARMLESS: &[&str] = &[
+    "status",
+    "state",
+    "type",
+    "kind",
+    "currency",
+    "locale",
+    "language",
+    "lang",
+    "timezone",
+    "title",
+    "sku",
+    "handle",
+    "slug",
+    "plan",
+    "platform",
+    "version",
+    "color",
+    "colour",
+    "scope",
+    "scopes",
+    "mode",
+    "level",
+    "unit",
+    "format",
+    "theme",
+    "category",
+    "size",
+    "icon",
+    "topic",
+    "action",
+    "method",
+    "provider",
+    "channel",
+    "interval",
+    "terms",
+    "position",
+    "environment",
+    "name",
+    "namespace",
+    "domain",
+    "checksum",
+    "queue",
+    "connection",
+    "vendor",
+    "barcode",
+    "option",
+    "rule",
+    "operator",
+    "width",
+    "height",
+    "style",
+    "font",
+    "frequency",
+    "role",
+    "tier",
+    "trust",
+    "vertical",
+    "variant",
+    "product",
+    "collection",
+    "country",
+    "placement",
+    "script",
+    "shop",
+    "store",
+];
 
 /// Why a text column does not look personal; none: its name says nothing.
 pub fn harmless(table: &str, column: &Column) -> Option<String> {
@@ -358,10 +630,15 @@ pub fn harmless(table: &str, column: &Column) -> Option<String> {
 /// Names of columns that hold a shop's domain. `true`: it could mean something else, so that rows must confirm it.
 pub fn shop_domain(name: &str) -> Option<bool> {
     match words(name).concat().as_str() {
-        "shopdomain" | "shopifydomain" | "myshopifydomain" | "shopifyshopdomain" | "storedomain" | "shopmyshopifydomain"
+        "shopdomain"
+        | "shopifydomain"
+        | "myshopifydomain"
+        | "shopifyshopdomain"
+        | "storedomain"
+        | "shopmyshopifydomain"
         | "shopifystoredomain" => Some(false),
-        "shop" | "domain" | "shopurl" | "storeurl" | "shopname" | "storename" | "shopifyshop" | "store" | "merchant"
-        | "shopifyurl" | "tenant" | "tenantdomain" | "merchantdomain" => Some(true),
+        "shop" | "domain" | "shopurl" | "storeurl" | "shopname" | "storename" | "shopifyshop" | "store"
+        | "merchant" | "shopifyurl" | "tenant" | "tenantdomain" | "merchantdomain" => Some(true),
         _ => None,
     }
 }
@@ -377,11 +654,19 @@ pub fn shop_id(name: &str, shop_table: Option<&str>) -> bool {
 /// Tables that a framework keeps for itself, and what for.
 pub fn framework(table: &str) -> Option<&'static str> {
     match table.to_ascii_lowercase().as_str() {
-        "schema_migrations" | "ar_internal_metadata" | "_prisma_migrations" | "migrations" | "knex_migrations"
-        | "knex_migrations_lock" | "flyway_schema_history" | "alembic_version" | "django_migrations"
-        | "sequelizemeta" | "__drizzle_migrations" | "typeorm_metadata" | "seaql_migrations" => {
-            Some("the framework's list of applied migrations")
-        }
+        "schema_migrations"
+        | "ar_internal_metadata"
+        | "_prisma_migrations"
+        | "migrations"
+        | "knex_migrations"
+        | "knex_migrations_lock"
+        | "flyway_schema_history"
+        | "alembic_version"
+        | "django_migrations"
+        | "sequelizemeta"
+        | "__drizzle_migrations"
+        | "typeorm_metadata"
+        | "seaql_migrations" => Some("the framework's list of applied migrations"),
         "cache_locks" => Some("the framework's locks"),
         _ => None,
     }

@@ -121,7 +121,13 @@ pub(super) fn trigger_parts(text: &str) -> (String, &str) {
     let begin = lower.find("begin").unwrap_or(text.len());
     let head = words(&text[..begin]);
     let is = |word: &str| head.iter().any(|found| found.eq_ignore_ascii_case(word));
-    let when = if is("instead") { "INSTEAD OF" } else if is("after") { "AFTER" } else { "BEFORE" };
+    let when = if is("instead") {
+        "INSTEAD OF"
+    } else if is("after") {
+        "AFTER"
+    } else {
+        "BEFORE"
+    };
     let what = ["INSERT", "UPDATE", "DELETE"].into_iter().find(|word| is(word)).unwrap_or("?");
     (format!("{when} {what}"), &text[begin..])
 }

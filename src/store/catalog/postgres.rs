@@ -221,7 +221,13 @@ async fn triggers(conn: &impl ConnectionTrait, tables: &mut ByOid) -> Result<(),
         let (flags, body): (i32, String) = (row.try_get("", "flags")?, row.try_get("", "body")?);
         let is = |bit: i32| flags & bit != 0;
         let before = is(2) || is(64);
-        let when = if is(64) { "INSTEAD OF" } else if is(2) { "BEFORE" } else { "AFTER" };
+        let when = if is(64) {
+            "INSTEAD OF"
+        } else if is(2) {
+            "BEFORE"
+        } else {
+            "AFTER"
+        };
         let what = [(4, "INSERT"), (16, "UPDATE"), (8, "DELETE"), (32, "TRUNCATE")];
         let what: Vec<&str> = what.into_iter().filter(|(bit, _)| is(*bit)).map(|(_, word)| word).collect();
         table.triggers.push(Trigger {

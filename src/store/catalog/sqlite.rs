@@ -53,7 +53,8 @@ async fn relations(conn: &impl ConnectionTrait, own: &[&str]) -> Result<ByName, 
             _ => TableKind::Table,
         };
         if matches!(kind, TableKind::View | TableKind::Virtual) {
-            views.push((name.clone(), ddl::words(&text)));
+            // A full-text index names its table in a literal: content='orders'.
+            views.push((name.clone(), ddl::words(&text.replace('\'', "\""))));
         }
         let mut table = Table::new("main", name.clone(), kind, own);
         table.row_ids = row.try_get::<i64>("", "wr")? == 0;

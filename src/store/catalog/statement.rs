@@ -81,7 +81,10 @@ mod tests {
     fn an_expression_is_recognised_in_the_databases_own_writing() {
         for (ours, theirs) in [
             (r#"lower(btrim("email") COLLATE "C")"#, r#"lower((btrim((email)::text) COLLATE "C"))"#),
-            (r#"regexp_replace("phone", '[^0-9]', '', 'g')"#, "regexp_replace((phone)::text, '[^0-9]'::text, ''::text, 'g'::text)"),
+            (
+                r#"regexp_replace("phone", '[^0-9]', '', 'g')"#,
+                "regexp_replace((phone)::text, '[^0-9]'::text, ''::text, 'g'::text)",
+            ),
             (r#"lower(trim("email"))"#, "LOWER( trim(email) )"),
         ] {
             let key = |text: &str| IndexKey::Expression(text.to_owned());

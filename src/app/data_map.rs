@@ -1,0 +1,60 @@
+//! Holds the data map against live schemas: for `serve`, which does not start over a hole, and for the command line.
+
+use sea_orm::ConnectionTrait;
+
+use super::AppError;
+use crate::config::Config;
+use crate::erasure::check::{self, FailOn, Finding, Severity};
+use crate::erasure::data_map::OWN_TABLES;
+use crate::erasure::stores::Stores;
+use crate::store::StoreError;
+use crate::store::catalog::{self, Catalog};
+
+/// Reads a live schema, Efface's own tables marked.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn read_catalog(conn: &impl ConnectionTrait) -> Result<Catalog, StoreError> {
+    catalog::read(conn, &OWN_TABLES).await
+}
+
+/// What is found about the default store's part of the map. Further stores may be away when the house opens;
+/// `data-map check` looks at them all.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn default_findings(stores: &Stores) -> Result<Vec<Finding>, StoreError> {
+    let (map, store) = stores.default_store();
+    Ok(check::findings(map, &read_catalog(store.db()).await?))
+}
+
+/// The findings that are heavy enough to fail.
+pub fn failing(fail_on: FailOn, findings: &[Finding]) -> Vec<&Finding> {
+    findings.iter().filter(|finding| fail_on.fails(finding.severity)).collect()
+}
+
+/// Refuses to open the house over findings that `data_map.fail_on` forbids; lighter ones are counted in the log.
+pub(super) async fn require_sound(config: &Config, stores: &Stores) -> Result<(), AppError> {
+    let findings =
+        default_findings(stores).await.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
+    let failing = failing(config.data_map.fail_on, &findings);
+    if !failing.is_empty() {
+        return Err(AppError::Findings(failing.into_iter().cloned().collect()));
+    }
+    let warnings = findings.iter().filter(|finding| finding.severity >= Severity::Warning).count();
+    if warnings > 0 {
+        tracing::warn!(findings = warnings, "the data map could fit the schema better: see `efface data-map check`");
+    }
+    Ok(())
+}
+
+/// Findings as the lines of an error.
+pub(super) fn told(findings: &[Finding]) -> String {
+    let mut text = format!("the data map does not fit the schema, {} finding(s):", findings.len());
+    for finding in findings {
+        let column = finding.column.as_ref().map_or(String::new(), |column| format!(".\"{column}\""));
+        text.push_str(&format!("\n  - {} \"{}\"{column}: {}", finding.id, finding.table, finding.sentence));
+    }
+    text.push_str("\n`efface data-map check` tells what to do about each; data_map.fail_on says what is refused");
+    text
+}
