@@ -1,5 +1,7 @@
 //! Holds the data map against live schemas: for `serve`, which does not start over a hole, and for the command line.
 
+use std::fmt::Write as _;
+
 use sea_orm::ConnectionTrait;
 
 use super::AppError;
@@ -53,7 +55,7 @@ pub(super) fn told(findings: &[Finding]) -> String {
     let mut text = format!("the data map does not fit the schema, {} finding(s):", findings.len());
     for finding in findings {
         let column = finding.column.as_ref().map_or(String::new(), |column| format!(".\"{column}\""));
-        text.push_str(&format!("\n  - {} \"{}\"{column}: {}", finding.id, finding.table, finding.sentence));
+        let _ = write!(text, "\n  - {} \"{}\"{column}: {}", finding.id, finding.table, finding.sentence);
     }
     text.push_str("\n`efface data-map check` tells what to do about each; data_map.fail_on says what is refused");
     text

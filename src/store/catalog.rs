@@ -76,6 +76,17 @@ pub enum TableKind {
     Shadow,
 }
 
+/// Whether policies decide which rows a user sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowSecurity {
+    Off,
+    /// On, and not for the user that reads the catalog.
+    ForOthers,
+    /// On for the user that reads the catalog.
+    Binding,
+}
+
 /// One relation.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -88,10 +99,7 @@ pub struct Table {
     pub rows: Option<u64>,
     /// The tables that this one is a partition of or inherits from.
     pub parents: Vec<String>,
-    /// Whether row-level security is switched on.
-    pub row_security: bool,
-    /// Whether its policies bind the user that reads the catalog.
-    pub policies_bind: bool,
+    pub row_security: RowSecurity,
     /// What the user that reads the catalog may not do, of SELECT, UPDATE and DELETE.
     pub denied: Vec<&'static str>,
     /// Whether its rows have numbers of their own to be told apart by; on SQLite, `WITHOUT ROWID` takes them away.
@@ -116,8 +124,7 @@ impl Table {
             kind,
             rows: None,
             parents: Vec::new(),
-            row_security: false,
-            policies_bind: false,
+            row_security: RowSecurity::Off,
             denied: Vec::new(),
             row_ids: true,
             columns: Vec::new(),

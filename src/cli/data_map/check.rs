@@ -17,7 +17,7 @@ use crate::store::catalog::open_read_only;
 /// Changes nothing, and reads no row. Exit code 0 when nothing weighs as much as --fail-on, 1 otherwise: fit for CI.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The map to check; data_map.file of the configuration when left out
+    /// The map to check; `data_map.file` of the configuration when left out
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
     /// Fail from this weight on; `data_map.fail_on` of the configuration when left out

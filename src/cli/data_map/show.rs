@@ -8,14 +8,14 @@ use super::check::map_flag;
 use super::{Context, Exit, output};
 use crate::app::read_data_map;
 use crate::erasure::data_map::{Action, By, Form, MappedShop, MappedTable, ShopReference, StoreMap};
-use crate::store::target::{Column, Place, Replacement};
+use crate::store::target::{Column, Ident, Place, Replacement};
 
 /// Show what each topic does, table by table
 ///
 /// Needs no database: tables stand in the order of the file. `serve` works them children first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The map to show; data_map.file of the configuration when left out
+    /// The map to show; `data_map.file` of the configuration when left out
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ fn store(part: &StoreMap) -> Value {
                 "ground": table.ground,
                 "resultKey": table.result_key,
                 "exportKey": table.export_key,
-                "export": table.export.iter().map(|column| column.as_str()).collect::<Vec<_>>(),
+                "export": table.export.iter().map(Ident::as_str).collect::<Vec<_>>(),
                 "exclude": table.exclude.iter()
                     .map(|excluded| json!({ "column": excluded.column.as_str(), "because": excluded.because }))
                     .collect::<Vec<_>>(),

@@ -26,7 +26,7 @@ impl Finder<'_> {
             }
             let open: Vec<&str> = TOPICS
                 .iter()
-                .filter(|(whole_shop, _)| !self.is_covered(table, column, *whole_shop))
+                .filter(|(whole_shop, _)| !is_covered(table, column, *whole_shop))
                 .map(|(_, topic)| *topic)
                 .collect();
             if !open.is_empty() {
@@ -34,17 +34,6 @@ impl Finder<'_> {
             } else if let Some(lead) = lead.filter(|lead| lead.confidence >= Confidence::Likely) {
                 self.unmatched(table, live, column, &lead.reason);
             }
-        }
-    }
-
-    fn is_covered(&self, table: &MappedTable, column: &Column, whole_shop: bool) -> bool {
-        let masked = || table.masks.iter().any(|mask| mask.column.as_str() == column.name);
-        match table.action(whole_shop) {
-            Action::Delete => true,
-            Action::Mask => masked(),
-            // Told once for the table: it lacks its ground.
-            Action::Keep if whole_shop => true,
-            Action::Keep => table.ground.is_some(),
         }
     }
 
@@ -117,5 +106,17 @@ impl Finder<'_> {
         });
         let severity = if personal { Severity::Error } else { Severity::Warning };
         Some((severity, format!("is not in the map, and {because}")))
+    }
+}
+
+/// Whether a topic leaves nothing of a column that it should not.
+fn is_covered(table: &MappedTable, column: &Column, whole_shop: bool) -> bool {
+    let masked = || table.masks.iter().any(|mask| mask.column.as_str() == column.name);
+    match table.action(whole_shop) {
+        Action::Delete => true,
+        Action::Mask => masked(),
+        // Told once for the table: it lacks its ground.
+        Action::Keep if whole_shop => true,
+        Action::Keep => table.ground.is_some(),
     }
 }

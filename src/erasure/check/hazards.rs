@@ -2,7 +2,7 @@
 
 use super::{Finder, Id, Severity, TOPICS, at, is_shop_table, mapped};
 use crate::erasure::data_map::{Action, MappedTable};
-use crate::store::catalog::{Dialect, Table, TableKind};
+use crate::store::catalog::{Dialect, RowSecurity, Table, TableKind};
 
 impl Finder<'_> {
     /// What can go wrong with a table that exists.
@@ -25,14 +25,18 @@ impl Finder<'_> {
             }
         }
         self.parts(name, live);
-        if live.policies_bind {
-            let sentence =
-                "row-level security binds Efface's user: hidden rows are neither deleted nor found left over";
-            let remedy = "give Efface's database user BYPASSRLS, or a policy that shows it every row";
-            self.say(Id::RowSecurity, Severity::Error, at(name), sentence, remedy);
-        } else if live.row_security {
-            let sentence = "row-level security is on, and does not bind the user that Efface signs in as";
-            self.say(Id::RowSecurity, Severity::Info, at(name), sentence, "");
+        match live.row_security {
+            RowSecurity::Off => {}
+            RowSecurity::ForOthers => {
+                let sentence = "row-level security is on, and does not bind the user that Efface signs in as";
+                self.say(Id::RowSecurity, Severity::Info, at(name), sentence, "");
+            }
+            RowSecurity::Binding => {
+                let sentence =
+                    "row-level security binds Efface's user: hidden rows are neither deleted nor found left over";
+                let remedy = "give Efface's database user BYPASSRLS, or a policy that shows it every row";
+                self.say(Id::RowSecurity, Severity::Error, at(name), sentence, remedy);
+            }
         }
     }
 

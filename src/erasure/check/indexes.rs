@@ -8,7 +8,7 @@ use crate::store::target::{Comparison, Place};
 impl<'a> Finder<'a> {
     /// Every job looks shops up by their domain.
     pub(super) fn shop_index(&mut self, live: &Table, domain: &str) {
-        self.want(live, domain, vec![vec![IndexKey::Column(domain.to_owned())]], "shops are looked up by it");
+        self.want(live, domain, &[vec![IndexKey::Column(domain.to_owned())]], "shops are looked up by it");
     }
 
     /// What finds a table's rows: of a whole shop, of a customer, and over the hops.
@@ -26,7 +26,7 @@ impl<'a> Finder<'a> {
         if let Some(holder) = chain.get(shop.at)
             && table.shop_redact != Action::Keep
         {
-            self.want(holder, shop.name.as_str(), vec![vec![shop_key.clone()]], "a shop's rows are found by it");
+            self.want(holder, shop.name.as_str(), &[vec![shop_key.clone()]], "a shop's rows are found by it");
         }
         for way in &table.ways {
             let column = &way.way.column;
@@ -39,12 +39,7 @@ impl<'a> Finder<'a> {
             if way.way.place != Place::Whole {
                 // Nothing but the shop narrows a search within documents and arrays.
                 if same {
-                    self.want(
-                        holder,
-                        shop.name.as_str(),
-                        vec![vec![shop_key.clone()]],
-                        "rows are searched shop by shop",
-                    );
+                    self.want(holder, shop.name.as_str(), &[vec![shop_key.clone()]], "rows are searched shop by shop");
                 }
                 continue;
             }
@@ -57,18 +52,18 @@ impl<'a> Finder<'a> {
             } else {
                 vec![vec![key]]
             };
-            self.want(holder, &live.name, wanted, "customers are found by it");
+            self.want(holder, &live.name, &wanted, "customers are found by it");
         }
         for (place, hop) in table.reach.hops.iter().enumerate() {
             let (Some(before), Some(to)) = (chain.get(place), chain.get(place + 1)) else { continue };
             let of = |name: &str| vec![vec![IndexKey::Column(name.to_owned())]];
-            self.want(before, hop.column.as_str(), of(hop.column.as_str()), "rows are found through it");
-            self.want(to, hop.key.as_str(), of(hop.key.as_str()), "rows are found through it");
+            self.want(before, hop.column.as_str(), &of(hop.column.as_str()), "rows are found through it");
+            self.want(to, hop.key.as_str(), &of(hop.key.as_str()), "rows are found through it");
         }
     }
 
     /// Says that an index is missing when none begins with any of the wanted keys; the first is the one to make.
-    fn want(&mut self, live: &Table, column: &str, wanted: Vec<Vec<IndexKey>>, why: &str) {
+    fn want(&mut self, live: &Table, column: &str, wanted: &[Vec<IndexKey>], why: &str) {
         let exists = live.column(column).is_some();
         let there = live
             .indexes

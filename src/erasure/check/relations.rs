@@ -135,9 +135,9 @@ impl Finder<'_> {
             if free.is_empty() {
                 break;
             }
-            free.iter().for_each(|name| {
+            for name in free {
                 left.remove(name);
-            });
+            }
         }
         // What is referred to by a circle is no part of it: it must refer back.
         loop {
@@ -152,9 +152,9 @@ impl Finder<'_> {
             if outside.is_empty() {
                 break;
             }
-            outside.iter().for_each(|name| {
+            for name in outside {
                 left.remove(name);
-            });
+            }
         }
         if let Some(first) = left.first() {
             let names: Vec<&str> = left.iter().copied().collect();

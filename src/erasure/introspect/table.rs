@@ -198,10 +198,10 @@ fn sampled_lead(samples: &Samples, table: &Table, column: &Column) -> Option<Lea
 fn path_lead(path: &str) -> Option<Lead> {
     let keys: Vec<&str> =
         path.split('.').map(|key| key.trim_end_matches("[*]")).filter(|key| !key.is_empty()).collect();
-    let (leaf, parents) = keys.split_last()?;
+    let (last, parents) = keys.split_last()?;
     let name = match parents.last() {
-        Some(parent) if !matches!(*leaf, "em" | "ph") => format!("{parent}_{leaf}"),
-        _ => (*leaf).to_owned(),
+        Some(parent) if !matches!(*last, "em" | "ph") => format!("{parent}_{last}"),
+        _ => (*last).to_owned(),
     };
     let pseudo = Column {
         name,

@@ -45,12 +45,13 @@ fn store(text: &mut String, proposal: &Proposal) {
     if other {
         let _ = writeln!(text, "\n[stores.{}]", proposal.store);
     }
+    let section = if other { format!("stores.{}.shop", proposal.store) } else { "shop".to_owned() };
     match &proposal.shop {
-        Some(shop) => {
-            shops(text, &if other { format!("stores.{}.shop", proposal.store) } else { "shop".to_owned() }, shop)
-        }
+        Some(shop) => shops(text, &section, shop),
         None => text.push_str(
-            "\n# No table of shops was found: rows are found by the shop's domain that they hold themselves.\n",
+            "
+# No table of shops was found: rows are found by the shop's domain that they hold themselves.
+",
         ),
     }
 }

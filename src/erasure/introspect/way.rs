@@ -52,8 +52,8 @@ fn by_id_name(catalog: &Catalog, shop: &ShopGuess, table: &Table) -> Option<Shop
 
 /// A column with the shop's domain; `plain` ones have a name that leaves no doubt.
 fn by_domain(samples: &Samples, table: &Table, plain: bool) -> Option<ShopWay> {
-    let texts = table.columns.iter().filter(|column| column.family == Family::Text && !column.is_array());
-    texts.filter_map(|column| domain_way(samples, table, column, plain)).next()
+    let mut texts = table.columns.iter().filter(|column| column.family == Family::Text && !column.is_array());
+    texts.find_map(|column| domain_way(samples, table, column, plain))
 }
 
 fn domain_way(samples: &Samples, table: &Table, column: &Column, plain: bool) -> Option<ShopWay> {

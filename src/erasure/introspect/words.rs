@@ -1,8 +1,15 @@
 //! What the names of tables and columns say. All knowledge about names that apps use is here.
 
+mod vocabulary;
+
 use serde::Serialize;
 
 use crate::store::catalog::{Column, Family};
+use vocabulary::{ABOUT_IT, BUYERS, HARMLESS, MERCHANTS, OTHER_ORDERS, PAIRS, PEOPLE, VOCABULARY};
+
+fn listed(list: &str, word: &str) -> bool {
+    list.split_ascii_whitespace().any(|known| known == word)
+}
 
 /// A name's words in small letters: `shopifyOrderId`, `shopify_order_id` and `ShopifyOrderID` alike.
 pub fn words(name: &str) -> Vec<String> {
@@ -136,72 +143,9 @@ impl Lead {
     }
 }
 
-/// Words that make of `email…` or `phone…` something else than an address or a number.
-const ABOUT_IT: &[&str] = &[
-    "sent",
-    "verified",
-    "verification",
-    "subject",
-    "template",
-    "body",
-    "type",
-    "status",
-    "provider",
-    "enabled",
-    "at",
-    "count",
-    "settings",
-    "id",
-    "ids",
-    "marketing",
-    "consent",
-    "opt",
-    "opted",
-    "state",
-    "html",
-    "content",
-    "notification",
-    "notifications",
-    "frequency",
-    "domain",
-    "title",
-    "text",
-    "footer",
-    "header",
-    "campaign",
-    "list",
-    "log",
-    "preference",
-    "preferences",
-    "format",
-    "language",
-    "service",
-    "host",
-    "port",
-    "key",
-    "password",
-    "token",
-    "model",
-    "os",
-    "code",
-    "country",
-    "carrier",
-    "from",
-    "sender",
-    "reply",
-    "delay",
-    "schedule",
-    "error",
-    "logo",
-];
-/// Whose address it is when it is the merchant's.
-const MERCHANTS: &[&str] = &["shop", "store", "owner", "admin", "support", "merchant", "staff", "seller", "vendor"];
 /// What stands between a noun and its id.
 const BETWEEN: &[&str] =
     &["admin", "graphql", "api", "legacy", "resource", "shopify", "external", "platform", "remote"];
-/// Other things that are called orders.
-const OTHER_ORDERS: &[&str] = &["draft", "fulfillment", "purchase", "sort", "display", "sub", "back", "work"];
-const BUYERS: &[&str] = &["customer", "buyer", "shopper", "purchaser"];
 
 /// What a column's name and type say about whom its values lead to.
 pub fn lead(table: &str, column: &Column) -> Option<Lead> {
@@ -232,11 +176,11 @@ fn id_noun(words: &[String]) -> Option<(&str, Option<&str>)> {
 
 fn id_lead(table: &str, words: &[String]) -> Option<Lead> {
     if let Some((noun, before)) = id_noun(words) {
-        let other = before.is_some_and(|word| OTHER_ORDERS.contains(&word));
+        let other = before.is_some_and(|word| listed(OTHER_ORDERS, word));
         return match noun {
             "order" | "orders" if !other => Some(Lead::new(Key::OrderId, Written::Plain, Confidence::Likely)),
             "customer" | "customers" => Some(Lead::new(Key::CustomerId, Written::Plain, Confidence::Likely)),
-            noun if BUYERS.contains(&noun) => Some(Lead::new(Key::CustomerId, Written::Plain, Confidence::Guess)),
+            noun if listed(BUYERS, noun) => Some(Lead::new(Key::CustomerId, Written::Plain, Confidence::Guess)),
             _ => None,
         };
     }
@@ -258,7 +202,7 @@ fn id_lead(table: &str, words: &[String]) -> Option<Lead> {
     }
     let key = match holds(table)?.as_str() {
         "order" => Key::OrderId,
-        noun if BUYERS.contains(&noun) => Key::CustomerId,
+        noun if listed(BUYERS, noun) => Key::CustomerId,
         _ => return None,
     };
     let mut lead = Lead::new(key, Written::Plain, Confidence::Likely);
@@ -271,7 +215,7 @@ pub fn holds(table: &str) -> Option<String> {
     let words = words(table);
     let (last, rest) = words.split_last()?;
     let noun = singular(last);
-    let other = rest.last().is_some_and(|word| OTHER_ORDERS.contains(&word.as_str()));
+    let other = rest.last().is_some_and(|word| listed(OTHER_ORDERS, word));
     (noun != "order" || !other).then_some(noun)
 }
 
@@ -283,12 +227,12 @@ fn address_lead(words: &[String]) -> Option<Lead> {
         "ph" => return Some(Lead::new(Key::Phone, Written::Sha256, Confidence::Guess)),
         _ => {}
     }
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let has = |list: &str| words.iter().any(|word| listed(list, word));
     if has(ABOUT_IT) || has(MERCHANTS) {
         return None;
     }
     let email = joined.contains("email") || joined == "mail" || joined.ends_with("mailaddress");
-    let phone = has(&["phone", "phones", "telephone", "mobile", "msisdn", "cellphone", "tel", "phonenumber"]);
+    let phone = has("phone phones telephone mobile msisdn cellphone tel phonenumber");
     let key = if email {
         Key::Email
     } else if phone {
@@ -296,7 +240,7 @@ fn address_lead(words: &[String]) -> Option<Lead> {
     } else {
         return None;
     };
-    let written = if has(&["hmac", "mac"]) {
+    let written = if has("hmac mac") {
         Written::HmacSha256
     } else if joined.contains("hash") || joined.contains("sha") || joined.contains("digest") {
         Written::Sha256
@@ -339,188 +283,14 @@ impl Personal {
     }
 }
 
-/// Words by what they say, the first that fits decides. A word stands for itself anywhere in the name.
-const VOCABULARY: &[(Personal, &[&str])] = &[
-    (
-        Personal::Identifier,
-        &[
-            "fingerprint",
-            "cookie",
-            "cookies",
-            "fbp",
-            "fbc",
-            "fbclid",
-            "gclid",
-            "ttclid",
-            "visitor",
-            "anonymous",
-            "device",
-            "checkouttoken",
-            "carttoken",
-            "clickid",
-            "userdata",
-        ],
-    ),
-    (Personal::Credential, &["password", "secret", "token", "apikey", "credential", "credentials", "passphrase"]),
-    (
-        Personal::Name,
-        &[
-            "firstname",
-            "lastname",
-            "fullname",
-            "surname",
-            "nickname",
-            "recipient",
-            "customername",
-            "buyername",
-            "billingname",
-            "shippingname",
-            "authorname",
-            "displayname",
-            "username",
-            "familyname",
-            "givenname",
-        ],
-    ),
-    (
-        Personal::Address,
-        &[
-            "address",
-            "address1",
-            "address2",
-            "street",
-            "city",
-            "zip",
-            "zipcode",
-            "postcode",
-            "postal",
-            "postalcode",
-            "company",
-            "latitude",
-            "longitude",
-            "lat",
-            "lng",
-            "geo",
-            "location",
-            "province",
-        ],
-    ),
-    (Personal::Network, &["ip", "ipaddress", "useragent", "ua", "referrer", "referer", "landing"]),
-    (
-        Personal::Trait,
-        &[
-            "birthday",
-            "birthdate",
-            "dob",
-            "gender",
-            "age",
-            "vat",
-            "ssn",
-            "passport",
-            "iban",
-            "last4",
-            "taxid",
-            "avatar",
-            "photo",
-        ],
-    ),
-    (
-        Personal::FreeText,
-        &[
-            "note",
-            "notes",
-            "comment",
-            "comments",
-            "message",
-            "feedback",
-            "review",
-            "answer",
-            "answers",
-            "remark",
-            "remarks",
-            "reply",
-            "instructions",
-            "query",
-            "search",
-        ],
-    ),
-    (
-        Personal::Payload,
-        &[
-            "payload",
-            "raw",
-            "metadata",
-            "json",
-            "request",
-            "response",
-            "properties",
-            "attributes",
-            "context",
-            "details",
-            "params",
-            "arguments",
-            "serialized",
-            "blob",
-            "snapshot",
-            "exception",
-        ],
-    ),
-];
-/// Pairs of words that make one.
-const PAIRS: &[&str] = &[
-    "first name",
-    "last name",
-    "full name",
-    "family name",
-    "given name",
-    "user agent",
-    "ip address",
-    "postal code",
-    "zip code",
-    "tax id",
-    "customer name",
-    "buyer name",
-    "billing name",
-    "shipping name",
-    "author name",
-    "display name",
-    "user name",
-    "cart token",
-    "checkout token",
-    "click id",
-    "user data",
-    "api key",
-];
-/// Tables whose rows are people: their `name` is a person's.
-const PEOPLE: &[&str] = &[
-    "customer",
-    "buyer",
-    "user",
-    "contact",
-    "subscriber",
-    "recipient",
-    "lead",
-    "person",
-    "guest",
-    "member",
-    "address",
-    "reviewer",
-    "visitor",
-    "affiliate",
-    "participant",
-    "attendee",
-    "session",
-];
-
 /// What kind of personal value a column seems to hold, by its name and type.
 pub fn personal(table: &str, column: &Column) -> Option<Personal> {
     if lead(table, column).is_some() {
         return Some(Personal::Contact);
     }
     match column.family {
-        Family::Json => return Some(Personal::Payload),
         Family::Network => return Some(Personal::Network),
-        Family::Bytes | Family::Other => return Some(Personal::Payload),
+        Family::Json | Family::Bytes | Family::Other => return Some(Personal::Payload),
         Family::Text => {}
         _ => return None,
     }
@@ -528,91 +298,21 @@ pub fn personal(table: &str, column: &Column) -> Option<Personal> {
     let pairs: Vec<String> =
         words.windows(2).filter(|w| PAIRS.contains(&w.join(" ").as_str())).map(<[String]>::concat).collect();
     words.splice(0..0, pairs);
-    let known =
-        |word: &String| VOCABULARY.iter().find(|(_, list)| list.contains(&word.as_str())).map(|(kind, _)| *kind);
+    let known = |word: &String| VOCABULARY.iter().find(|(_, list)| listed(list, word)).map(|(kind, _)| *kind);
     if let Some(kind) = words.iter().find_map(known) {
         return Some(kind);
     }
     let reaches = words.iter().any(|word| ["email", "mail", "phone", "mobile", "contact"].contains(&word.as_str()));
-    if reaches && !words.iter().any(|word| ABOUT_IT.contains(&word.as_str())) {
+    if reaches && !words.iter().any(|word| listed(ABOUT_IT, word)) {
         return Some(Personal::Contact);
     }
-    if words.concat() == "name" && holds(table).is_some_and(|noun| PEOPLE.contains(&noun.as_str())) {
+    if words.concat() == "name" && holds(table).is_some_and(|noun| listed(PEOPLE, &noun)) {
         return Some(Personal::Name);
     }
     let numbered =
         words.iter().any(|word| word == "order") && words.iter().any(|word| word == "number" || word == "name");
     numbered.then_some(Personal::Identifier)
 }
-
-/// Last words that say that a text is one of the app's own, and none of a person's.
-const HARMLESS: &[&str] = &[
-    "status",
-    "state",
-    "type",
-    "kind",
-    "currency",
-    "locale",
-    "language",
-    "lang",
-    "timezone",
-    "title",
-    "sku",
-    "handle",
-    "slug",
-    "plan",
-    "platform",
-    "version",
-    "color",
-    "colour",
-    "scope",
-    "scopes",
-    "mode",
-    "level",
-    "unit",
-    "format",
-    "theme",
-    "category",
-    "size",
-    "icon",
-    "topic",
-    "action",
-    "method",
-    "provider",
-    "channel",
-    "interval",
-    "terms",
-    "position",
-    "environment",
-    "name",
-    "namespace",
-    "domain",
-    "checksum",
-    "queue",
-    "connection",
-    "vendor",
-    "barcode",
-    "option",
-    "rule",
-    "operator",
-    "width",
-    "height",
-    "style",
-    "font",
-    "frequency",
-    "role",
-    "tier",
-    "trust",
-    "vertical",
-    "variant",
-    "product",
-    "collection",
-    "country",
-    "placement",
-    "script",
-    "shop",
-    "store",
-];
 
 /// Why a text column does not look personal; none: its name says nothing.
 pub fn harmless(table: &str, column: &Column) -> Option<String> {
@@ -624,7 +324,7 @@ pub fn harmless(table: &str, column: &Column) -> Option<String> {
     if matches!(last.as_str(), "id" | "gid" | "uuid" | "key" | "ids" | "gids") {
         return Some("an id of something that is no person, by its name".to_owned());
     }
-    HARMLESS.contains(&last.as_str()).then(|| format!("{last}: nothing personal, by its name"))
+    listed(HARMLESS, last).then(|| format!("{last}: nothing personal, by its name"))
 }
 
 /// Names of columns that hold a shop's domain. `true`: it could mean something else, so that rows must confirm it.

@@ -88,7 +88,6 @@ pub(super) fn index_parts(text: &str) -> (Vec<String>, Option<String>) {
         let mut keep = true;
         match (quote, c) {
             (Some(q), _) if c == q => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"' | '`') => quote = Some(c),
             (None, '(') => {
                 keep = depth > 0;
@@ -106,7 +105,7 @@ pub(super) fn index_parts(text: &str) -> (Vec<String>, Option<String>) {
                 part.clear();
                 keep = false;
             }
-            (None, _) => {}
+            _ => {}
         }
         if keep {
             part.push(c);

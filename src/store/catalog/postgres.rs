@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::super::StoreError;
-use super::{Catalog, Column, Dialect, Family, ForeignKey, Index, IndexKey, OnDelete, Table, TableKind, Trigger, ddl};
+use super::{
+    Catalog, Column, Dialect, Family, ForeignKey, Index, IndexKey, OnDelete, RowSecurity, Table, TableKind, Trigger,
+    ddl,
+};
 
 /// The app's relations: no system schemas, and nothing that an extension brought.
 const RELATIONS: &str = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname <> 'information_schema' \
@@ -63,8 +66,11 @@ async fn relations(
         let mut table = Table::new(&schema, name, kind, own);
         table.parents = row.try_get("", "parents")?;
         table.rows = estimate(row.try_get("", "rows")?);
-        table.row_security = row.try_get("", "secured")?;
-        table.policies_bind = row.try_get("", "bound")?;
+        table.row_security = match (row.try_get("", "bound")?, row.try_get("", "secured")?) {
+            (true, _) => RowSecurity::Binding,
+            (false, true) => RowSecurity::ForOthers,
+            (false, false) => RowSecurity::Off,
+        };
         for (column, right) in [("may_select", "SELECT"), ("may_update", "UPDATE"), ("may_delete", "DELETE")] {
             if !row.try_get::<bool>("", column)? {
                 table.denied.push(right);

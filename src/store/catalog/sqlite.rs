@@ -141,6 +141,16 @@ fn length(declared: &str) -> Option<u32> {
     if word.contains("CHAR") { rest.trim_end_matches(')').trim().parse().ok() } else { None }
 }
 
+/// An index as its rows in the pragmas add up to.
+struct Parts {
+    unique: bool,
+    /// Whether a constraint made it, and no statement of its own.
+    constraint: bool,
+    text: String,
+    /// None: an expression.
+    columns: Vec<Option<String>>,
+}
+
 async fn indexes(conn: &impl ConnectionTrait, tables: &mut ByName) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT m.name AS t, i.name AS name, i.\"unique\" AS is_unique, i.origin AS origin, x.name AS part,
@@ -148,15 +158,20 @@ async fn indexes(conn: &impl ConnectionTrait, tables: &mut ByName) -> Result<(),
          JOIN pragma_index_xinfo(i.name) x ON x.key = 1 LEFT JOIN sqlite_master s ON s.type = 'index' AND s.name = i.name
          ORDER BY m.name, i.name, x.seqno"
     );
-    let mut parts: BTreeMap<(String, String), (bool, bool, String, Vec<Option<String>>)> = BTreeMap::new();
+    let mut parts: BTreeMap<(String, String), Parts> = BTreeMap::new();
     for row in rows(conn, sql).await? {
         let (of, name, origin): (String, String, String) =
             (row.try_get("", "t")?, row.try_get("", "name")?, row.try_get("", "origin")?);
         let (is_unique, text): (i64, String) = (row.try_get("", "is_unique")?, row.try_get("", "text")?);
-        let entry = parts.entry((of, name)).or_insert_with(|| (is_unique != 0, origin != "c", text, Vec::new()));
-        entry.3.push(row.try_get("", "part")?);
+        let entry = parts.entry((of, name)).or_insert_with(|| Parts {
+            unique: is_unique != 0,
+            constraint: origin != "c",
+            text,
+            columns: Vec::new(),
+        });
+        entry.columns.push(row.try_get("", "part")?);
     }
-    for ((of, name), (unique, constraint, text, columns)) in parts {
+    for ((of, name), Parts { unique, constraint, text, columns }) in parts {
         let Some(table) = tables.get_mut(&of) else { continue };
         let (written, predicate) = ddl::index_parts(&text);
         let keys: Vec<IndexKey> = columns
