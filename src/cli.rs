@@ -18,6 +18,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod output;
+mod plan;
 mod report;
 mod serve;
 mod webhook;
@@ -60,6 +61,7 @@ pub enum Command {
     DataMap(data_map::Args),
     Webhook(webhook::Args),
     Jobs(jobs::Args),
+    Plan(plan::Args),
     Report(report::Args),
     Keys(keys::Args),
     Healthcheck(healthcheck::Args),
@@ -88,6 +90,7 @@ impl Cli {
             Command::DataMap(args) => data_map::run(context, args).await,
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
+            Command::Plan(args) => plan::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,

@@ -10,6 +10,7 @@ pub mod execute;
 pub mod introspect;
 pub mod mask;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 pub mod stores;
 pub mod subject;

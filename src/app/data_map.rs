@@ -7,7 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::AppError;
 use crate::config::Config;
 use crate::erasure::check::{self, FailOn, Finding, Severity};
-use crate::erasure::data_map::OWN_TABLES;
+use crate::erasure::data_map::{OWN_TABLES, StoreMap};
 use crate::erasure::stores::Stores;
 use crate::store::StoreError;
 use crate::store::catalog::{self, Catalog};
@@ -20,6 +20,26 @@ pub async fn read_catalog(conn: &impl ConnectionTrait) -> Result<Catalog, StoreE
     catalog::read(conn, &OWN_TABLES).await
 }
 
+/// Reads the live schema that a part of the map is held against. The reference app's tables that Efface made are marked as
+/// its own where the map does not name them: no app of yours puts rows there.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn catalog_for(conn: &impl ConnectionTrait, map: &StoreMap) -> Result<Catalog, StoreError> {
+    let mut catalog = read_catalog(conn).await?;
+    let named = |name: &str| {
+        map.tables.iter().any(|table| table.name.as_str() == name)
+            || map.shop.as_ref().is_some_and(|shop| shop.table.table.as_str() == name)
+    };
+    for table in &mut catalog.tables {
+        let marks = [format!("efface_{}_key", table.name), format!("efface_{}_shopId_createdAt_idx", table.name)];
+        let made_here = migration::REFERENCE_TABLES.contains(&table.name.as_str())
+            && table.indexes.iter().any(|index| marks.contains(&index.name));
+        table.own |= made_here && !named(&table.name);
+    }
+    Ok(catalog)
+}
+
 /// What is found about the default store's part of the map. Further stores may be away when the house opens;
 /// `data-map check` looks at them all.
 ///
@@ -27,7 +47,7 @@ pub async fn read_catalog(conn: &impl ConnectionTrait) -> Result<Catalog, StoreE
 /// When the database refuses or does not answer.
 pub async fn default_findings(stores: &Stores) -> Result<Vec<Finding>, StoreError> {
     let (map, store) = stores.default_store();
-    Ok(check::findings(map, &read_catalog(store.db()).await?))
+    Ok(check::findings(map, &catalog_for(store.db(), map).await?))
 }
 
 /// The findings that are heavy enough to fail.

@@ -40,7 +40,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const LEASE_MS: i64 = 60_000;
 
 /// A setting that differs from the default: key and value.
-pub type Setting = (&'static str, &'static str);
+pub type Setting<'a> = (&'static str, &'a str);
 
 pub struct House {
     database: Database,
@@ -66,18 +66,18 @@ impl House {
     }
 
     /// The same house under other settings.
-    pub async fn with(mut self, settings: &[Setting]) -> Self {
+    pub async fn with(mut self, settings: &[Setting<'_>]) -> Self {
         self.app = self.another(settings).await;
         self
     }
 
     /// A second process over the same database and clock, with pools, locks and bells of its own.
-    pub async fn another(&self, settings: &[Setting]) -> App {
+    pub async fn another(&self, settings: &[Setting<'_>]) -> App {
         build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// A process that is told to stop on its own.
-    pub async fn another_until(&self, settings: &[Setting], shutdown: &Shutdown) -> App {
+    pub async fn another_until(&self, settings: &[Setting<'_>], shutdown: &Shutdown) -> App {
         build(&self.database, settings, self.clock.clone(), shutdown.clone()).await
     }
 
@@ -236,11 +236,13 @@ impl Drop for House {
     }
 }
 
-async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown: Shutdown) -> App {
+async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shutdown: Shutdown) -> App {
     let mut overrides = vec![
         ("database.url", database.url()),
         ("keys.file", database.keys_file()),
         ("webhooks.secrets", SECRET.to_owned()),
+        // Most tests bring tables and maps that are about something else; `data_map::serve` is about this.
+        ("data_map.fail_on", "never".to_owned()),
         ("jobs.poll_seconds", "300".to_owned()),
         ("jobs.lease_seconds", (LEASE_MS / 1_000).to_string()),
     ];

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::{Context, Exit, output, unusable, url_of};
-use crate::app::data_map::{failing, read_catalog};
+use crate::app::data_map::{catalog_for, failing};
 use crate::app::read_data_map;
 use crate::config::Override;
 use crate::erasure::check::{FailOn, Finding, Severity, findings};
@@ -43,7 +43,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     for part in &map.stores {
         let (url, masked) = url_of(&config, &part.name)?;
         let conn = open_read_only(url).await.map_err(unusable(masked.clone()))?;
-        let catalog = read_catalog(&conn).await.map_err(unusable(masked))?;
+        let catalog = catalog_for(&conn, part).await.map_err(unusable(masked))?;
         found.extend(findings(part, &catalog));
     }
     let fails = !failing(args.fail_on.unwrap_or(config.data_map.fail_on), &found).is_empty();

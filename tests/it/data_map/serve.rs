@@ -1,9 +1,11 @@
 //! A schema that has outgrown its map keeps the house closed.
 
+use efface::app::data_map::catalog_for;
 use efface::app::{App, AppError};
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
-use efface::erasure::check::Id;
+use efface::erasure::check::{Id, findings};
+use efface::erasure::data_map::DataMap;
 use efface::shutdown::Shutdown;
 
 use crate::house::{House, SECRET};
@@ -28,6 +30,15 @@ both_databases! {
         assert_eq!((found.len(), found[0].id), (1, Id::UncoveredColumn));
         assert_eq!((found[0].table.as_str(), found[0].column.as_deref()), ("ReconciliationReport", Some("buyerNote")));
         assert!(open_again(&house, "never").await.is_ok());
+    }
+
+    /// Who has a map of their own and left `database.reference_schema` on is not asked about the tables that it made.
+    async fn the_reference_tables_are_not_asked_about_beside_another_map(house: House) {
+        house.execute("CREATE TABLE stores (id TEXT PRIMARY KEY, domain TEXT NOT NULL UNIQUE)").await;
+        let text = "version = 1\n[shop]\ntable = \"stores\"\nid = \"id\"\ndomain = \"domain\"\nresult_key = \"deletedStores\"";
+        let map = DataMap::parse(text).unwrap();
+        let catalog = catalog_for(house.store().db(), map.default_store()).await.unwrap();
+        assert!(findings(map.default_store(), &catalog).is_empty());
     }
 
     async fn a_new_table_beside_the_mapped_ones_keeps_serve_from_starting(house: House) {
