@@ -23,4 +23,5 @@ mod intake;
 mod jobs;
 mod npm;
 mod outside;
+mod redact;
 mod stopped_worker;
