@@ -14,7 +14,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::data_map::{Action, DataMap, MappedTable, StoreMap};
-use crate::store::catalog::{Catalog, Column, Table};
+use crate::store::catalog::{Catalog, Column, IndexKey, Table};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -186,6 +186,8 @@ struct Finder<'a> {
     map: &'a StoreMap,
     catalog: &'a Catalog,
     found: Vec<Finding>,
+    /// Indexes proposed so far, with their tables: they serve as those that are there.
+    proposed: Vec<(String, Vec<IndexKey>)>,
 }
 
 /// What a finding is about.
@@ -230,7 +232,7 @@ const TOPICS: [(bool, &str); 2] = [(false, "customers/redact"), (true, "shop/red
 
 /// Everything that is found about one store's part of a map: by table, the heaviest first.
 pub fn findings(map: &StoreMap, catalog: &Catalog) -> Vec<Finding> {
-    let mut finder = Finder { map, catalog, found: Vec::new() };
+    let mut finder = Finder { map, catalog, found: Vec::new(), proposed: Vec::new() };
     finder.shop_table();
     for table in &map.tables {
         let Some(live) = finder.exists(table.name.as_str()) else { continue };

@@ -13,7 +13,7 @@ use sea_orm::sqlx;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 use serde::Serialize;
 
-use super::StoreError;
+use super::{PoolLimits, StoreError};
 
 pub use statement::{index_statement, is_same_expression};
 
@@ -303,7 +303,13 @@ pub async fn open_read_only(url: &str) -> Result<DatabaseConnection, StoreError>
         return Err(StoreError::Url);
     }
     let mut options = ConnectOptions::new(url);
-    options.max_connections(2).sqlx_logging(false).record_stmt_in_spans(false);
+    let patience = PoolLimits::default().acquire_timeout;
+    options
+        .max_connections(2)
+        .acquire_timeout(patience)
+        .connect_timeout(patience)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
     if sqlite {
         options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(false).read_only(true));
     } else {

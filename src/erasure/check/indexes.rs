@@ -23,11 +23,6 @@ impl<'a> Finder<'a> {
         }
         let shop = &table.reach.shop;
         let shop_key = IndexKey::Column(shop.name.as_str().to_owned());
-        if let Some(holder) = chain.get(shop.at)
-            && table.shop_redact != Action::Keep
-        {
-            self.want(holder, shop.name.as_str(), &[vec![shop_key.clone()]], "a shop's rows are found by it");
-        }
         for way in &table.ways {
             let column = &way.way.column;
             let (Some(holder), Some(live)) =
@@ -54,6 +49,12 @@ impl<'a> Finder<'a> {
             };
             self.want(holder, &live.name, &wanted, "customers are found by it");
         }
+        // Last: an index on shop and customer serves both.
+        if let Some(holder) = chain.get(shop.at)
+            && table.shop_redact != Action::Keep
+        {
+            self.want(holder, shop.name.as_str(), &[vec![shop_key.clone()]], "a shop's rows are found by it");
+        }
         for (place, hop) in table.reach.hops.iter().enumerate() {
             let (Some(before), Some(to)) = (chain.get(place), chain.get(place + 1)) else { continue };
             let of = |name: &str| vec![vec![IndexKey::Column(name.to_owned())]];
@@ -77,8 +78,11 @@ impl<'a> Finder<'a> {
         }
         let Some(keys) = wanted.first() else { return };
         let remedy = index_statement(self.catalog.dialect, live, keys);
-        let known = self.found.iter().any(|finding| finding.remedy.as_deref() == Some(remedy.as_str()));
-        if !known {
+        let proposed = |(table, index): &(String, Vec<IndexKey>)| {
+            *table == live.name && wanted.iter().any(|keys| begins_with(index, keys))
+        };
+        if !self.proposed.iter().any(proposed) {
+            self.proposed.push((live.name.clone(), keys.clone()));
             let sentence = format!("has no index that serves, and {why}: every job would read the whole table");
             self.say(Id::MissingIndex, Severity::Warning, column_at(&live.name, column), sentence, remedy);
         }
