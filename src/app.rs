@@ -1,5 +1,6 @@
 //! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
 
+pub mod data_map;
 mod doors;
 mod signer;
 
@@ -16,6 +17,7 @@ use crate::acceptance::receiver::Receiver;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::erasure::check::Finding;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
@@ -60,6 +62,8 @@ pub enum AppError {
     DataMapFile(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
     DataMap(#[from] Problems),
+    #[error("{}", data_map::told(.0))]
+    Findings(Vec<Finding>),
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }
@@ -67,7 +71,15 @@ pub enum AppError {
 impl AppError {
     /// Whether the configuration is at fault, as opposed to something that does not answer.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..))
+        matches!(
+            self,
+            Self::NoKeysFile
+                | Self::NoSecret
+                | Self::DataMapFile(..)
+                | Self::DataMap(_)
+                | Self::Findings(_)
+                | Self::Keys(..)
+        )
     }
 }
 
@@ -225,6 +237,7 @@ impl App {
         let store = open_store(&config).await?;
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
+        data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
         let wake = Wake::default();

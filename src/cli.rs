@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod confirm;
 mod context;
+mod data_map;
 mod demo;
 mod exit;
 mod healthcheck;
@@ -62,6 +63,7 @@ pub enum Command {
     Migrate(migrate::Args),
     Check(check::Args),
     Config(config::Args),
+    DataMap(data_map::Args),
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Plan(plan::Args),
@@ -94,6 +96,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(context, args).await,
             Command::Check(args) => check::run(context, args).await,
             Command::Config(args) => config::run(context, args),
+            Command::DataMap(args) => data_map::run(context, args).await,
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,

@@ -12,6 +12,7 @@ mod chaos;
 mod cli;
 mod config;
 mod conformance;
+mod data_map;
 mod demo;
 mod docs;
 mod erasure;

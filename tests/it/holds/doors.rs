@@ -32,7 +32,7 @@ async fn ask(server: &Server, token: &str, method: &str, path: &str, body: &Valu
 fn cli(house: &House, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_efface"));
     command.args(args).env_clear().env("EFFACE__KEYS__FILE", house.keys_file());
-    command.env("EFFACE__DATABASE__URL", house.database_url()).output().unwrap()
+    command.env("EFFACE__DATABASE__URL", house.url()).output().unwrap()
 }
 
 /// A command that must end well; what it printed as JSON.
