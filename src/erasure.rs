@@ -11,6 +11,7 @@ pub mod plan;
 pub mod progress;
 pub mod stores;
 pub mod subject;
+pub mod traces;
 pub mod verify;
 
 use crate::store::StoreError;

@@ -11,6 +11,7 @@ pub mod gdpr_job;
 pub mod id;
 pub mod job_report;
 pub mod rows;
+pub mod suppression;
 pub mod target;
 pub mod webhook_log;
 

@@ -13,6 +13,7 @@ mod keys;
 mod mask;
 mod reach;
 mod shop;
+mod values;
 mod way;
 
 pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_now};
@@ -23,6 +24,7 @@ pub use keys::{Count, Keys};
 pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
+pub use values::{Installed, each_value, installed};
 pub use way::{Comparison, Place, Way};
 
 /// Which rows of a reach a statement is about.

@@ -7,10 +7,11 @@ use sea_orm_migration::sea_orm::ConnectionTrait as _;
 use crate::house::House;
 use crate::{rows, snapshot};
 
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "m20261121_000001_jobs_and_webhooks",
     "m20261121_000002_evidence_and_retention",
     "m20261121_000003_packages_and_keys",
+    "m20261121_000008_suppression",
     "r20261121_000001_reference_app",
 ];
 
@@ -82,13 +83,13 @@ pub async fn status_tells_what_is_applied_and_changes_nothing(house: House) {
     let applied = async |reference| -> Vec<bool> {
         migration::status(&db, reference).await.unwrap().iter().map(|step| step.applied).collect()
     };
-    assert_eq!(applied(true).await, [false; 4]);
+    assert_eq!(applied(true).await, [false; 5]);
     assert_eq!(snapshot::of(&db).await, "");
     migration::up(&db, false).await.unwrap();
-    assert_eq!(applied(true).await, [true, true, true, false]);
-    assert_eq!(applied(false).await, [true; 3]);
+    assert_eq!(applied(true).await, [true, true, true, true, false]);
+    assert_eq!(applied(false).await, [true; 4]);
     migration::down(&db, false, Some(1)).await.unwrap();
-    assert_eq!(applied(false).await, [true, true, false]);
+    assert_eq!(applied(false).await, [true, true, true, false]);
     db.close().await.unwrap();
     house.close().await;
 }
