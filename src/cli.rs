@@ -17,8 +17,10 @@ mod jobs;
 mod keys;
 mod migrate;
 mod output;
+mod replay;
 mod report;
 mod serve;
+mod suppression;
 mod webhook;
 
 use std::io;
@@ -59,6 +61,8 @@ pub enum Command {
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Report(report::Args),
+    Replay(replay::Args),
+    Suppression(suppression::Args),
     Keys(keys::Args),
     Healthcheck(healthcheck::Args),
     Completions(completions::Args),
@@ -86,6 +90,8 @@ impl Cli {
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
+            Command::Replay(args) => replay::run(context, args).await,
+            Command::Suppression(args) => suppression::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),

@@ -23,6 +23,7 @@ mod reader;
 mod retention;
 mod secret;
 mod stores;
+mod suppression;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use retention::Retention;
 pub use secret::{Secret, ServiceUrl};
 pub use stores::StoreEntry;
+pub use suppression::Suppression;
 pub use webhooks::Webhooks;
 
 use layers::Layers;
@@ -66,6 +68,7 @@ pub struct Config {
     pub keys: Keys,
     pub jobs: Jobs,
     pub export: Export,
+    pub suppression: Suppression,
     pub retention: Retention,
     pub log: Log,
     effective: Vec<Effective>,
@@ -131,6 +134,7 @@ impl Config {
             keys: Keys::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             export: Export::read(&mut reader),
+            suppression: Suppression::read(&mut reader),
             retention: Retention::read(&mut reader),
             log: Log::read(&mut reader),
             effective: Vec::new(),

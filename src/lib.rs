@@ -18,6 +18,7 @@ pub mod webhook;
 pub mod audit;
 pub mod erasure;
 pub mod export;
+pub mod suppression;
 pub mod job;
 pub mod intake;
 

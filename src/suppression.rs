@@ -5,6 +5,7 @@
 //! comparison ([`scan`]) and erase through a child job of their own ([`child`]). The [`ledger`] is the copy that a restore cannot
 //! take back. `docs/suppression.md` tells what this can find, and what it cannot.
 
+pub mod ask;
 pub mod child;
 pub mod late;
 pub mod ledger;

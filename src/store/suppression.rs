@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use entity::gdpr_job::JobStatus;
 use entity::suppression::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement, Value,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Statement, Value,
 };
 
 use super::StoreError;
@@ -98,7 +98,8 @@ pub async fn page(
 ) -> Result<Vec<Model>, StoreError> {
     let (at, job) = after.map_or((since, ""), |(at, job)| (*at, job.as_str()));
     let backend = conn.get_database_backend();
-    let sql = r#"SELECT * FROM "Suppression" WHERE ("createdAt","jobId")>($1,$2) ORDER BY "createdAt","jobId" LIMIT $3"#;
+    let sql =
+        r#"SELECT * FROM "Suppression" WHERE ("createdAt","jobId")>($1,$2) ORDER BY "createdAt","jobId" LIMIT $3"#;
     let values = [Value::from(at), Value::from(job), Value::from(limit.cast_signed())];
     Ok(Entity::find().from_raw_sql(Statement::from_sql_and_values(backend, sql, values)).all(conn).await?)
 }

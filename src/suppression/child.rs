@@ -8,9 +8,10 @@ use entity::audit_log::Action;
 use entity::gdpr_job::{JobStatus, JobType};
 use entity::source::Source;
 use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
 
-use super::{PARENT, Suppression, SuppressionError};
 use super::late::Late;
+use super::{PARENT, Suppression, SuppressionError};
 use crate::audit::{Actor, Entry};
 use crate::erasure::data_map::By;
 use crate::erasure::subject::{Scope, Spelling, Subject};
@@ -57,7 +58,7 @@ impl Suppression {
             }
             Scope::Shop => (JobType::ShopRedact, Topic::ShopRedact, shop_payload(late), Map::new()),
         };
-        let body = self.sealed(&key, &id, late, body);
+        let (body, sealed_payload) = sealed(&key, &id, late, body);
         payload.insert(PARENT.to_owned(), Value::from(row.job_id.as_str()));
         let progress = (!late.progress.shops.is_empty()).then(|| late.progress.to_json());
         let entry = Entry {
@@ -82,8 +83,8 @@ impl Suppression {
             provider: SHOPIFY.name.to_owned(),
             source,
             payload: Value::Object(payload),
-            body_digest: hex::encode(self.keyring.digest("body", &[&body.0])),
-            sealed_payload: body.1,
+            body_digest: hex::encode(self.keyring.digest("body", &[&body])),
+            sealed_payload,
             hold_reason: late.hold.map(str::to_owned),
             event_id: None,
             triggered_at: None,
@@ -92,15 +93,16 @@ impl Suppression {
         };
         Ok(Child { job, progress, entry })
     }
+}
 
-    fn sealed(&self, key: &ContentKey, id: &str, late: &Late, mut body: Map<String, Value>) -> (Vec<u8>, Vec<u8>) {
-        body.insert("shop_domain".to_owned(), Value::from(late.row.shop_domain.as_str()));
-        body.insert("shop_id".to_owned(), json!(late.target.shop_number));
-        let body = Value::Object(body).to_string().into_bytes();
-        let aad = Aad { table: JOBS, row: id, column: "sealedPayload", shop: &late.row.shop_domain };
-        let sealed = seal(key, &aad, &body);
-        (body, sealed)
-    }
+/// The body that the child's digest is made of, and the same sealed.
+fn sealed(key: &ContentKey, id: &str, late: &Late, mut body: Map<String, Value>) -> (Zeroizing<Vec<u8>>, Vec<u8>) {
+    body.insert("shop_domain".to_owned(), Value::from(late.row.shop_domain.as_str()));
+    body.insert("shop_id".to_owned(), json!(late.target.shop_number));
+    let body = Zeroizing::new(Value::Object(body).to_string().into_bytes());
+    let aad = Aad { table: JOBS, row: id, column: "sealedPayload", shop: &late.row.shop_domain };
+    let sealed = seal(key, &aad, &body);
+    (body, sealed)
 }
 
 fn shop_payload(late: &Late) -> Map<String, Value> {

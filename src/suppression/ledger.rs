@@ -179,10 +179,10 @@ impl Suppression {
     /// When the database refuses or does not answer: then none is imported.
     pub async fn import(&self, rows: &[Model]) -> Result<u64, SuppressionError> {
         let now = self.clock.now();
-        let rows = rows.iter().filter(|row| row.expires_at > now).map(|row| Model {
-            next_sweep_at: self.settings.next_sweep(row.created_at, now),
-            ..row.clone()
-        });
+        let rows = rows
+            .iter()
+            .filter(|row| row.expires_at > now)
+            .map(|row| Model { next_sweep_at: self.settings.next_sweep(row.created_at, now), ..row.clone() });
         let rows: Vec<Model> = rows.collect();
         let tombstones = super::Tombstones::new(Arc::clone(&self.keyring), self.stores.clone(), self.settings.clone());
         let tx = self.store.begin_write().await?;

@@ -92,9 +92,8 @@ impl Suppression {
 
     fn index(&self, shop: &str, places: &[usize], wanted: &[Wanted<'_>]) -> Result<Index, SuppressionError> {
         let ids: BTreeSet<&str> = places.iter().map(|place| wanted[*place].row.key_id.as_str()).collect();
-        let key = |id: &str| {
-            ShopKey::of(&self.keyring, id, shop).ok_or_else(|| SuppressionError::UnknownKey(id.to_owned()))
-        };
+        let key =
+            |id: &str| ShopKey::of(&self.keyring, id, shop).ok_or_else(|| SuppressionError::UnknownKey(id.to_owned()));
         let keys = ids.into_iter().map(key).collect::<Result<_, _>>()?;
         let mut index = Index { keys, wanted: HashMap::new() };
         for place in places {

@@ -70,7 +70,8 @@ impl Suppression {
             tracing::warn!(job.id = %job, error = %reason, "late rows of an erasure could not be looked for");
         }
         let now = self.clock.now();
-        let asks_a_person = |job: &String| looked.late.iter().any(|late| late.row.job_id == *job && late.hold.is_some());
+        let asks_a_person =
+            |job: &String| looked.late.iter().any(|late| late.row.job_id == *job && late.hold.is_some());
         let next: Vec<_> = due
             .iter()
             .map(|row| {

@@ -15,8 +15,8 @@ use crate::erasure::stores::Stores;
 use crate::erasure::subject::{Scope, Target};
 use crate::erasure::traces;
 use crate::seal::Keyring;
-use crate::store::suppression::{self, FunctionKey};
 use crate::store::StoreError;
+use crate::store::suppression::{self, FunctionKey};
 
 /// Bytes of a digest: the first half of HMAC-SHA256. Two different identifiers meet by chance once in 2^64 pairs of billions.
 pub const DIGEST_LEN: usize = 16;
@@ -169,12 +169,8 @@ impl Tombstones {
                 after = Some((last.created_at, last.job_id.clone()));
                 self.fill(&*tx, &page).await?;
             }
-            let mark = FunctionKey {
-                shop_domain: String::new(),
-                key_id: String::new(),
-                inner: Vec::new(),
-                outer: Vec::new(),
-            };
+            let mark =
+                FunctionKey { shop_domain: String::new(), key_id: String::new(), inner: Vec::new(), outer: Vec::new() };
             suppression::fill_function(&*tx, &[mark], &BTreeMap::new()).await?;
         } else {
             suppression::empty_function(&*tx).await?;

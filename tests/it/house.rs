@@ -89,6 +89,15 @@ impl House {
         self.app.store()
     }
 
+    /// Where its database is, for the built program.
+    pub fn url(&self) -> String {
+        self.database.url()
+    }
+
+    pub fn keys_file(&self) -> String {
+        self.database.keys_file()
+    }
+
     pub fn is_sqlite(&self) -> bool {
         self.store().backend() == DbBackend::Sqlite
     }

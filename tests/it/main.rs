@@ -22,3 +22,4 @@ mod jobs;
 mod npm;
 mod outside;
 mod stopped_worker;
+mod suppression;

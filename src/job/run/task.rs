@@ -5,12 +5,17 @@ use std::collections::HashMap;
 use entity::gdpr_job::JobType;
 
 use super::Inner;
+use crate::erasure::data_map::By;
 use crate::erasure::progress::Progress;
-use crate::erasure::subject::{Scope, Target, UnreadablePayload};
+use crate::erasure::subject::{Scope, Spelling, Target, UnreadablePayload};
 use crate::seal::{Aad, ContentKeyError};
 use crate::store::StoreError;
 use crate::store::gdpr_job::{self, Claimed, SealedBody};
+use crate::suppression::{PARENT, child};
 use crate::webhook::{PROVIDERS, Subject, UnverifiedWebhook, VerifiedWebhook, WebhookHeaders};
+
+/// What hashed columns hold of somebody of whom only the hash is known.
+type Stored = Vec<(By, Spelling, String)>;
 
 /// A claim with what is to be done for it.
 #[derive(Clone, Debug)]
@@ -37,7 +42,9 @@ impl Inner {
                 Err(error) => unreadable.push((claim, error)),
             }
         }
-        if self.tools.stores.needs_personal_identifiers() {
+        let asked = self.tools.stores.needs_personal_identifiers() || self.tools.tombstones.wants_personal();
+        // What found the rows of a child is in its sealed body.
+        if asked || tasks.iter().any(|task| task.claim.payload.get(PARENT).is_some()) {
             tasks = self.with_personal(tasks, &mut unreadable).await?;
         }
         Ok((tasks, unreadable))
@@ -62,7 +69,10 @@ impl Inner {
                 continue;
             };
             match self.unseal(&task.claim, bodies.remove(&task.claim.id)).await? {
-                Ok(sealed) => {
+                Ok((sealed, stored)) => {
+                    for (by, spelling, hash) in stored {
+                        subject.add_stored(by, spelling, hash);
+                    }
                     let exposed =
                         |personal: &Option<crate::seal::Pii<String>>| personal.as_ref().map(|p| p.expose().clone());
                     subject.add_personal(exposed(&sealed.email).as_deref(), exposed(&sealed.phone).as_deref());
@@ -79,7 +89,7 @@ impl Inner {
         &self,
         claim: &Claimed,
         body: Option<SealedBody>,
-    ) -> Result<Result<Subject, &'static str>, StoreError> {
+    ) -> Result<Result<(Subject, Stored), &'static str>, StoreError> {
         let Some(SealedBody { provider, topic, sealed: Some(sealed), .. }) = body else {
             return Ok(Err("the body is not there any more"));
         };
@@ -93,11 +103,12 @@ impl Inner {
         let Some(provider) = PROVIDERS.iter().find(|known| known.name == provider) else {
             return Ok(Err("the provider is unknown"));
         };
+        let stored = if claim.payload.get(PARENT).is_some() { child::stored(body.expose()) } else { Vec::new() };
         let headers = WebhookHeaders { topic: Some(topic), ..WebhookHeaders::default() };
         let webhook = UnverifiedWebhook { provider, headers, path_topic: None, body };
         Ok(VerifiedWebhook::vouched_for_by_seal(webhook)
             .read()
-            .map(|read| read.subject)
+            .map(|read| (read.subject, stored))
             .map_err(|_| "the body does not read"))
     }
 }

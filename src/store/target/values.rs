@@ -1,5 +1,7 @@
 //! Reads what stands in the match columns of one shop, for comparing with what is remembered only as a digest.
 
+use std::pin::pin;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use futures_util::TryStreamExt as _;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, StreamTrait, Value};
@@ -38,7 +40,7 @@ pub async fn each_value<C: ConnectionTrait + StreamTrait>(
            WHERE {of_shop}) AS s WHERE "val" IS NOT NULL"#
     );
     let statement = Statement::from_sql_and_values(backend, sql, [Value::from(shop)]);
-    let mut rows = conn.stream_raw(statement).await?;
+    let mut rows = pin!(conn.stream_raw(statement).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
         seen(row.try_get("", "val")?);
