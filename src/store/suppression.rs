@@ -77,7 +77,7 @@ pub async fn swept(
     let sql = format!(
         r#"UPDATE "Suppression" AS s SET "sweepsDone"=s."sweepsDone"+1,"nextSweepAt"=NULLIF(k."next",''){instant}
            FROM {keys} AS k WHERE s."createdAt"=k."at" AND s."jobId"=k."job" AND s."sweepsDone"=k."done"
-           RETURNING s."jobId" AS "id""#
+           RETURNING "jobId" AS "id""#
     );
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     rows.iter().map(|row| row.try_get("", "id").map_err(StoreError::from)).collect()

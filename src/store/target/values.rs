@@ -25,12 +25,19 @@ pub async fn each_value<C: ConnectionTrait + StreamTrait>(
 ) -> Result<u64, StoreError> {
     let backend = ConnectionTrait::get_database_backend(conn);
     let column = way.column.sql();
+    // SQLite joins no subquery that speaks of the row before it: there a row gives all its values as one array.
+    let in_arrays = backend != DbBackend::Postgres && matches!(way.place, Place::Json(_));
     let (and_from, value) = match &way.place {
         Place::Whole => (String::new(), format!("CAST({column} AS text)")),
         Place::Element => (format!(", unnest({column}) AS e(v)"), "CAST(e.v AS text)".to_owned()),
         Place::Json(path) => {
             let (from, value) = json_values(backend, &column, path);
-            (format!(", {from}"), text_of_json(backend, &value))
+            let text = text_of_json(backend, &value);
+            if in_arrays {
+                (String::new(), format!("(SELECT json_group_array({text}) FROM {from})"))
+            } else {
+                (format!(", {from}"), text)
+            }
         }
     };
     let (from, of_shop) = (reach.from(), reach.of_shop(backend, r#"k."shop""#));
@@ -43,8 +50,15 @@ pub async fn each_value<C: ConnectionTrait + StreamTrait>(
     let mut rows = pin!(conn.stream_raw(statement).await?);
     let mut count = 0;
     while let Some(row) = rows.try_next().await? {
-        seen(row.try_get("", "val")?);
-        count += 1;
+        let value: String = row.try_get("", "val")?;
+        if in_arrays {
+            let values: Vec<Option<String>> = serde_json::from_str(&value).unwrap_or_default();
+            count += values.len() as u64;
+            values.into_iter().flatten().for_each(&mut seen);
+        } else {
+            count += 1;
+            seen(value);
+        }
     }
     Ok(count)
 }

@@ -27,7 +27,9 @@ both_databases! {
         let mut rows = tombstones(&house).await;
         for rows in [&mut read, &mut rows] {
             rows.sort_by(|a, b| a.job_id.cmp(&b.job_id));
-            rows.iter_mut().for_each(|row| row.next_sweep_at = None);
+            for row in rows.iter_mut() {
+                row.next_sweep_at = None;
+            }
         }
         assert_eq!(read, rows);
     }

@@ -87,7 +87,7 @@ both_databases! {
         let refused = efface(&house, &["replay", "--since", "2020-01-01", "--ledger", &ledger]);
         assert_eq!(exit(&refused).0, Some(2), "not without --yes");
         let looked = efface(&house, &["replay", "--since", "2020-01-01", "--ledger", &ledger, "--dry-run", "--json"]);
-        assert_eq!(exit(&looked), (Some(0), "".to_owned()));
+        assert_eq!(exit(&looked), (Some(0), String::new()));
         assert_eq!((&json(&looked)["tombstones"], &json(&looked)["rowsFound"]), (&3.into(), &7.into()));
         assert_eq!(json(&looked)["clean"], false);
         assert_eq!(contents(&house).await, restored);
