@@ -50,8 +50,7 @@ pub struct ReplaySummary {
 }
 
 impl Suppression {
-    /// Looks for the rows of everybody who was erased since, and makes a job for each who is there again. `after_each` is told
-    /// how many tombstones were considered so far.
+    /// Looks for the rows of everybody who was erased since, and makes a job for each who is there again.
     ///
     /// # Errors
     /// When a store does not answer, or a tombstone's key is not in the keys file. Jobs of earlier pages are made by then; a
