@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use entity::sealing_key::KeyPurpose;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ use crate::scheduler::{self, SchedulerSettings};
 use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
 use crate::shutdown::Shutdown;
 use crate::store::{PoolLimits, Store, StoreError};
+use crate::suppression::ledger::LedgerFile;
+use crate::suppression::{Settings, Suppression, Tombstones};
 use crate::webhook::Secrets;
 
 pub use signer::signer;
@@ -166,6 +169,17 @@ pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppEr
     }
 }
 
+/// What the configuration says of tombstones.
+pub fn suppression_settings(config: &Config) -> Settings {
+    let hours = config.suppression.sweeps_hours.iter();
+    Settings {
+        keep: TimeDelta::days(i64::from(config.suppression.keep_days)),
+        sweeps: hours.map(|hours| TimeDelta::hours(i64::from(*hours))).collect(),
+        function: config.suppression.sql_function,
+        due: TimeDelta::days(i64::from(config.jobs.due_days)),
+    }
+}
+
 /// Reads the keys; in embedded mode they are made when there are none.
 ///
 /// # Errors
@@ -240,6 +254,9 @@ impl App {
         data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
+        let tombstones = Tombstones::new(Arc::clone(&keyring), stores.clone(), suppression_settings(&config));
+        let prepared = tombstones.prepare_function().await;
+        prepared.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
         let holds = build_holds(&store, &clock, &keyring, &keys, &stores);
@@ -331,6 +348,10 @@ impl App {
                 count_every: Duration::from_secs(15),
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
+            let suppression = &self.config.suppression;
+            let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);
+            let (wake, shutdown) = (self.wake.clone(), self.shutdown.clone());
+            rest.spawn(scheduler::sweep(self.suppression(), ledger, wake, every, shutdown));
         }
         rest.spawn(self.wake.clone().announce(self.store.clone(), self.shutdown.clone()));
         self.shutdown.cancelled().await;
@@ -395,6 +416,23 @@ impl App {
             signer: self.signer.clone(),
             holds: self.holds.clone(),
             planner: self.planner(),
+            tombstones: Tombstones::new(
+                Arc::clone(&self.keyring),
+                self.stores.clone(),
+                suppression_settings(&self.config),
+            ),
+        }
+    }
+
+    /// What remembers who was erased.
+    pub fn suppression(&self) -> Suppression {
+        Suppression {
+            store: self.store.clone(),
+            stores: self.stores.clone(),
+            keyring: Arc::clone(&self.keyring),
+            keys: self.keys.clone(),
+            clock: self.clock.clone(),
+            settings: suppression_settings(&self.config),
         }
     }
 

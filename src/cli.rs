@@ -22,8 +22,10 @@ mod ndjson;
 mod output;
 mod plan;
 mod redact;
+mod replay;
 mod report;
 mod serve;
+mod suppression;
 mod unseal;
 mod verify;
 mod webhook;
@@ -71,6 +73,8 @@ pub enum Command {
     Report(report::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
+    Replay(replay::Args),
+    Suppression(suppression::Args),
     Keys(keys::Args),
     Verify(verify::Args),
     Healthcheck(healthcheck::Args),
@@ -104,6 +108,8 @@ impl Cli {
             Command::Report(args) => report::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),
+            Command::Replay(args) => replay::run(context, args).await,
+            Command::Suppression(args) => suppression::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
             Command::Verify(args) => verify::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod reinstall;
 pub mod stores;
 pub mod subject;
+pub mod traces;
 pub mod verify;
 
 use crate::store::StoreError;

@@ -21,6 +21,7 @@ pub mod hold;
 pub mod erasure;
 pub mod export;
 pub mod evidence;
+pub mod suppression;
 pub mod job;
 pub mod intake;
 

@@ -14,6 +14,7 @@ pub mod id;
 pub mod job_report;
 pub mod legal_hold;
 pub mod rows;
+pub mod suppression;
 pub mod target;
 pub mod webhook_log;
 

@@ -26,7 +26,7 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 12] = [
+pub const OWN_TABLES: [&str; 14] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
@@ -34,6 +34,8 @@ pub const OWN_TABLES: [&str; 12] = [
     "RetentionRun",
     "LegalHold",
     "Suppression",
+    "SuppressionKey",
+    "SuppressionDigest",
     "ExportPackage",
     "ExportPart",
     "SealingKey",

@@ -34,6 +34,7 @@ use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
 use crate::store::gdpr_job::{self, Claimed};
 use crate::store::{Store, StoreError};
+use crate::suppression::Tombstones;
 
 /// Limits of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,7 @@ pub struct Tools {
     pub holds: Holds,
     /// Makes plans, and opens the sealed payloads for the identifiers that only they have.
     pub planner: Planner,
+    pub tombstones: Tombstones,
 }
 
 /// What one look at the queue came to.
@@ -336,7 +338,7 @@ impl Inner {
         let now = self.clock.now();
         let progress = Progress { counts: collected.counts.clone(), ..Progress::default() };
         self.tools.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
-        let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
+        let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported, tombstone: None };
         settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
         tx.commit().await?;
         hand.put_down(&task.claim.id);

@@ -14,6 +14,7 @@ mod lifecycle;
 mod mask;
 mod reach;
 mod shop;
+mod values;
 mod way;
 
 pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_now};
@@ -25,6 +26,7 @@ pub use lifecycle::{Installation, installations, mark_uninstalled};
 pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
+pub use values::{Installed, each_value, installed};
 pub use way::{Comparison, Place, Way};
 
 /// Which rows of a reach a statement is about.

@@ -28,3 +28,4 @@ mod outside;
 mod receipts;
 mod redact;
 mod stopped_worker;
+mod suppression;

@@ -281,7 +281,9 @@ impl Inner {
             match verdict {
                 Verdict::Clean { verified, kept } => {
                     let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified, kept };
-                    finished.push(Finished { claim: task.claim.clone(), progress: task.progress.clone(), done });
+                    let (claim, progress) = (task.claim.clone(), task.progress.clone());
+                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &task.target, &progress.shops);
+                    finished.push(Finished { claim, progress, done, tombstone });
                 }
                 Verdict::Residue(tables) => {
                     let tables: Vec<String> = tables.iter().map(|(table, n)| format!("\"{table}\" ({n})")).collect();
