@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use efface::app::App;
+use efface::app::{App, AppError};
 use efface::audit::Actor;
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
@@ -27,7 +27,7 @@ use entity::gdpr_job::{Entity, JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
 pub use contents::Row;
-use database::Database;
+pub use database::Database;
 pub use town::{ADA, BEA, CYD, FEEDBACK, TABLES};
 pub use webhooks::{EMAIL, PHONE, SECRET, Webhook};
 
@@ -71,6 +71,11 @@ impl House {
     /// A second process over the same database and clock, with pools, locks and bells of its own.
     pub async fn another(&self, settings: &[Setting]) -> App {
         build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
+    }
+
+    /// As [`Self::another`], which may turn out not to open.
+    pub async fn try_another(&self, settings: &[Setting]) -> Result<App, AppError> {
+        try_build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// A process that is told to stop on its own.
@@ -217,6 +222,15 @@ impl Drop for House {
 }
 
 async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown: Shutdown) -> App {
+    try_build(database, settings, clock, shutdown).await.unwrap()
+}
+
+async fn try_build(
+    database: &Database,
+    settings: &[Setting],
+    clock: Clock,
+    shutdown: Shutdown,
+) -> Result<App, AppError> {
     let mut overrides = vec![
         ("database.url", database.url()),
         ("keys.file", database.keys_file()),
@@ -227,7 +241,7 @@ async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown
     overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
     let overrides = overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
     let config = Config::load(&LoadOptions { overrides, ..LoadOptions::default() }).unwrap();
-    App::build(config, clock, shutdown).await.unwrap()
+    App::build(config, clock, shutdown).await
 }
 
 /// Compiles each test twice: into `mod sqlite` and into `mod postgres`, which needs a server.

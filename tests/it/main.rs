@@ -19,6 +19,7 @@ mod house_rules;
 mod http;
 mod intake;
 mod jobs;
+mod model;
 mod npm;
 mod outside;
 mod stopped_worker;
