@@ -446,7 +446,7 @@ impl Builder {
                     .collect()
             });
         let enforced = link.is_some_and(|hop| table.foreign.iter().any(|foreign| foreign.column == hop.column));
-        for no in 1..=i64::try_from(self.random.below(14)).unwrap() {
+        for no in 1..=i64::try_from(self.random.below(18)).unwrap() {
             let about = About::somebody(&mut self.random);
             let parent = link.and_then(|hop| self.link(&table, hop, enforced));
             if link.is_some_and(|hop| enforced && parent.is_none() && table.columns[hop.column].not_null) {
@@ -517,7 +517,7 @@ impl Builder {
         match in_table {
             Some([]) => None,
             Some(shops) => Some(self.random.pick(shops)),
-            None => Some(if self.random.percent(45) { 0 } else { self.random.below(SHOPS.len()) }),
+            None => Some(if self.random.percent(55) { 0 } else { self.random.below(SHOPS.len()) }),
         }
     }
 
@@ -573,7 +573,7 @@ impl Job {
                 let phone = person(random).phone;
                 self.phone = Some(phone_text(random, phone)).filter(|text| !text.is_empty());
             }
-            for _ in 0..random.below(4) {
+            for _ in 0..random.below(5) {
                 let number = random.pick(&ORDERS);
                 let order = if random.percent(12) {
                     super::schema::Id::Text(random.pick(&ORDER_NAMES).to_owned())
@@ -596,9 +596,8 @@ fn keys(
     ways: &[Way],
     masks: &[Mask],
 ) -> (Vec<usize>, Option<usize>) {
-    let order = ways.iter().find(|way| {
-        let plain =
-            matches!(draft.columns[way.column].kind, Kind::Int | Kind::Text) && way.at == 0 && way.by == By::Order;
+    let order = ways.iter().filter(|way| way.at == 0 && way.by == By::Order).find(|way| {
+        let plain = matches!(draft.columns[way.column].kind, Kind::Int | Kind::Text);
         plain && !masks.iter().any(|mask| mask.column == way.column)
     });
     match (random.below(10), order) {

@@ -20,7 +20,7 @@ impl About {
     }
 
     fn or_somebody(self, random: &mut Random) -> Self {
-        if random.percent(75) { self } else { Self::somebody(random) }
+        if random.percent(85) { self } else { Self::somebody(random) }
     }
 }
 
