@@ -16,17 +16,19 @@ use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::data_map::{DataMap, Problems};
+use crate::erasure::mask::Masker;
+use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::export::Exporter;
 use crate::http;
 use crate::intake::Intake;
-use crate::job::run::{Worker, WorkerSettings};
+use crate::job::run::{Tools, Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
 use crate::retry::RetryPolicy;
 use crate::scheduler::{self, SchedulerSettings};
-use crate::seal::{ContentKeys, Keyring, KeyringError};
+use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
 use crate::shutdown::Shutdown;
-use crate::store::{PoolLimits, Store, StoreError, target};
+use crate::store::{PoolLimits, Store, StoreError};
 use crate::webhook::Secrets;
 
 /// How long tasks may take to come to an end once a shutdown has begun.
@@ -80,13 +82,16 @@ impl Roles {
 /// # Errors
 /// [`AppError::Database`].
 pub async fn open_store(config: &Config) -> Result<Store, AppError> {
-    let limits = PoolLimits {
+    let url = &config.database.url;
+    Store::connect(url.expose(), limits(config)).await.map_err(|error| AppError::Database(url.masked(), error))
+}
+
+fn limits(config: &Config) -> PoolLimits {
+    PoolLimits {
         connections_max: config.database.connections_max,
         idle_in_transaction_timeout: config.jobs.lease,
         ..PoolLimits::default()
-    };
-    let url = &config.database.url;
-    Store::connect(url.expose(), limits).await.map_err(|error| AppError::Database(url.masked(), error))
+    }
 }
 
 /// Brings the tables up to date, or makes sure that they are.
@@ -106,11 +111,11 @@ pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppErr
     if pending == 0 { Ok(()) } else { Err(AppError::Pending(pending)) }
 }
 
-/// Reads the data map and holds it against the live schema.
+/// Reads the data map.
 ///
 /// # Errors
-/// All problems of the map at once.
-pub async fn load_data_map(config: &Config, store: &Store) -> Result<DataMap, AppError> {
+/// All problems that show without a database, at once.
+pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
     let map = match &config.data_map.file {
         None => DataMap::reference(),
         Some(file) => {
@@ -118,10 +123,28 @@ pub async fn load_data_map(config: &Config, store: &Store) -> Result<DataMap, Ap
             DataMap::parse(&text)?
         }
     };
-    let catalog =
-        target::catalog(store.db()).await.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
-    map.check(&catalog)?;
-    Ok(map)
+    let keys = config.data_map.match_keys.iter();
+    let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
+    Ok(map.with_match_keys(keys.collect())?)
+}
+
+/// Reads the data map and holds its default store's part against the live schema.
+///
+/// # Errors
+/// All problems of the map at once.
+pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppError> {
+    let map = read_data_map(config)?;
+    let limits = limits(config);
+    let addresses = config.stores.iter().map(|(name, entry)| Address {
+        name: name.clone(),
+        url: Pii::new(entry.url.expose().to_owned()),
+        limits,
+    });
+    match Stores::new(&map, store.clone(), addresses.collect()).await {
+        Ok(stores) => Ok(stores),
+        Err(StoresError::Map(problems)) => Err(problems.into()),
+        Err(StoresError::Store(error)) => Err(AppError::Database(config.database.url.masked(), error)),
+    }
 }
 
 /// Reads the keys; in embedded mode they are made when there are none.
@@ -158,7 +181,8 @@ pub struct App {
     keys: ContentKeys,
     intake: Intake,
     secrets: Secrets,
-    map: Arc<DataMap>,
+    stores: Stores,
+    keyring: Arc<Keyring>,
     wake: Wake,
     shutdown: Shutdown,
 }
@@ -176,17 +200,23 @@ impl App {
         let keyring = Arc::new(load_keys(&config)?);
         let store = open_store(&config).await?;
         prepare_tables(&config, &store).await?;
-        let map = Arc::new(load_data_map(&config, &store).await?);
+        let stores = open_stores(&config, &store).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
-        let intake = Intake::new(store.clone(), keyring, keys.clone(), clock.clone(), due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, intake, secrets, map, wake, shutdown })
+        let intake =
+            Intake::new(store.clone(), Arc::clone(&keyring), keys.clone(), clock.clone(), due_days, wake.clone());
+        Ok(Self { config, clock, store, keys, intake, secrets, stores, keyring, wake, shutdown })
     }
 
     /// The database, for whoever wants to look on.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The databases of the data map.
+    pub fn stores(&self) -> &Stores {
+        &self.stores
     }
 
     /// Where webhooks become jobs.
@@ -301,6 +331,16 @@ impl App {
         Settler { store: self.store.clone(), clock: self.clock.clone(), retry: self.retry() }
     }
 
+    /// What a worker of this house works with.
+    pub fn tools(&self) -> Tools {
+        Tools {
+            stores: self.stores.clone(),
+            masker: Masker::new(Arc::clone(&self.keyring)),
+            exporter: Exporter::new(self.stores.clone(), self.keys.clone(), self.config.export.keep_days),
+            keys: self.keys.clone(),
+        }
+    }
+
     /// A worker of this house; tests drive it by hand.
     pub fn worker(&self) -> Worker {
         let jobs = &self.config.jobs;
@@ -312,13 +352,9 @@ impl App {
             poll: jobs.poll,
             retry: self.retry(),
         };
-        let exporter =
-            Exporter::new(self.store.clone(), Arc::clone(&self.map), self.keys.clone(), self.config.export.keep_days);
         Worker::new(
-            self.store.clone(),
-            Arc::clone(&self.map),
+            self.tools(),
             self.clock.clone(),
-            exporter,
             settings,
             format!("{}-{}", std::process::id(), &crate::store::id::row()[..8]),
             self.wake.clone(),

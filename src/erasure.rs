@@ -6,7 +6,10 @@
 
 pub mod data_map;
 pub mod execute;
+pub mod mask;
 pub mod plan;
+pub mod progress;
+pub mod stores;
 pub mod subject;
 pub mod verify;
 

@@ -3,8 +3,7 @@
 //! One snapshot for all tables; parts of bounded size, each sealed on its own, so that memory does not grow with what
 //! is held.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::export_package::{Model, PackageStatus};
@@ -13,21 +12,21 @@ use entity::sealing_key::KeyPurpose;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use crate::erasure::data_map::DataMap;
-use crate::erasure::plan::Plan;
+use crate::erasure::data_map::StoreMap;
+use crate::erasure::plan::{Plan, probe};
+use crate::erasure::stores::Stores;
 use crate::erasure::subject::Target;
-use crate::seal::{Aad, ContentKeyError, ContentKeys, seal};
-use crate::store::target::{self, Keys};
+use crate::seal::{Aad, ContentKey, ContentKeyError, ContentKeys, seal};
+use crate::store::target;
 use crate::store::{Store, StoreError, export_package, id};
 
-/// Keys that one statement looks for: bounds the rows of one part.
-const KEYS_PER_PART: usize = 1_000;
+/// Rows of one part.
+const ROWS_PER_PART: usize = 1_000;
 
 /// Collects packages. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Exporter {
-    store: Store,
-    map: Arc<DataMap>,
+    stores: Stores,
     keys: ContentKeys,
     keep: TimeDelta,
 }
@@ -43,8 +42,8 @@ pub struct Collected {
 
 impl Exporter {
     /// Packages are kept for `keep_days` after they are ready.
-    pub fn new(store: Store, map: Arc<DataMap>, keys: ContentKeys, keep_days: u32) -> Self {
-        Self { store, map, keys, keep: TimeDelta::days(i64::from(keep_days)) }
+    pub fn new(stores: Stores, keys: ContentKeys, keep_days: u32) -> Self {
+        Self { stores, keys, keep: TimeDelta::days(i64::from(keep_days)) }
     }
 
     /// Reads the subject's rows from every exported table, in one snapshot, and seals them part by part.
@@ -58,17 +57,27 @@ impl Exporter {
         })?;
         let package_id = id::package();
         let mut collected = Collected { counts: BTreeMap::new(), package_id, parts: Vec::new() };
-        let snapshot = self.store.begin_snapshot().await?;
-        let plan =
-            Plan::lay_out(&snapshot, &self.map, &[(0, target)], &std::collections::HashMap::new(), false).await?;
-        for (table, way) in self.map.export_tables() {
-            let mut rows_of_table = 0;
-            for keys in in_parts(&plan.orders(table)) {
-                let rows = target::select_matching(&snapshot, way, &table.export, &keys).await?;
-                if rows.is_empty() {
-                    continue;
-                }
-                rows_of_table += rows.len() as u64;
+        for (map, store) in self.stores.all().await? {
+            let read = self.read_store(target, &key, map, store, &mut collected).await;
+            read.map_err(|error| error.of_store(&map.name))?;
+        }
+        Ok(collected)
+    }
+
+    async fn read_store(
+        &self,
+        target: &Target,
+        key: &ContentKey,
+        map: &StoreMap,
+        store: &Store,
+        collected: &mut Collected,
+    ) -> Result<(), StoreError> {
+        let snapshot = store.begin_snapshot().await?;
+        let plan = Plan::lay_out(&snapshot, map, &[(0, target)], &HashMap::new(), false).await?;
+        for (place, table) in map.tables.iter().enumerate().filter(|(_, table)| !table.export.is_empty()) {
+            let keys = plan.keys_of(place);
+            let rows = target::select_matching(&snapshot, &probe(table, &keys), &table.export).await?;
+            for rows in rows.chunks(ROWS_PER_PART) {
                 let sequence = i32::try_from(collected.parts.len()).unwrap_or(i32::MAX);
                 let aad = Aad {
                     table: "ExportPart",
@@ -82,13 +91,12 @@ impl Exporter {
                     sequence,
                     table_name: table.name.as_str().to_owned(),
                     rows: i32::try_from(rows.len()).unwrap_or(i32::MAX),
-                    sealed: seal(&key, &aad, rows.join("\n").as_bytes()),
+                    sealed: seal(key, &aad, rows.join("\n").as_bytes()),
                 });
             }
-            collected.counts.insert(table.export_key.clone(), rows_of_table);
+            collected.counts.insert(table.export_key.clone(), rows.len() as u64);
         }
-        snapshot.commit().await?;
-        Ok(collected)
+        snapshot.commit().await.map_err(StoreError::from)
     }
 
     /// Keeps a package in the caller's transaction, in place of what an earlier attempt at the job may have kept.
@@ -122,15 +130,4 @@ impl Exporter {
         }
         Ok(())
     }
-}
-
-fn in_parts(keys: &Keys) -> impl Iterator<Item = Keys> + '_ {
-    (0..keys.jobs.len()).step_by(KEYS_PER_PART).map(|from| {
-        let to = (from + KEYS_PER_PART).min(keys.jobs.len());
-        Keys {
-            jobs: keys.jobs[from..to].to_vec(),
-            shops: keys.shops[from..to].to_vec(),
-            values: keys.values[from..to].to_vec(),
-        }
-    })
 }

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{AppError, load_data_map, open_store};
+use crate::app::{AppError, open_store, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::Keyring;
@@ -109,8 +109,19 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         n if config.database.auto_migrate => findings.good("migrations", format!("{n} pending; `serve` applies them")),
         n => findings.bad("migrations", false, format!("{n} pending; run `efface migrate up`")),
     }
-    match load_data_map(config, store).await {
-        Ok(map) => findings.good("data map", format!("{} tables, all there", map.tables.len() + 1)),
+    match open_stores(config, store).await {
+        Ok(stores) => {
+            let tables: usize = stores.maps().map(|map| map.tables.len() + usize::from(map.shop.is_some())).sum();
+            findings.good("data map", format!("{tables} tables, all there"));
+            for name in stores.others() {
+                match stores.other(name).await {
+                    Ok((map, _)) => {
+                        findings.good("data map", format!("store {name}: {} tables, all there", map.tables.len()));
+                    }
+                    Err(error) => findings.bad("data map", false, error.to_string()),
+                }
+            }
+        }
         // The tables of the reference map are made by the pending migrations.
         Err(AppError::DataMap(_)) if pending > 0 && config.data_map.file.is_none() => {
             findings.good("data map", "compiled-in; its tables are made by the pending migrations");

@@ -1,18 +1,28 @@
 //! `[data_map]`: what holds personal data.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::reader::Reader;
+use super::secret::Secret;
 
 /// Where the data map is.
 #[derive(Clone, Debug)]
 pub struct DataMap {
     /// None: the compiled-in map of the reference app.
     pub file: Option<PathBuf>,
+    /// Secrets of the app's own keyed hashes, by the names that the map gives them.
+    pub match_keys: BTreeMap<String, Secret>,
 }
 
 impl DataMap {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        Self { file: reader.file("data_map.file") }
+        let file = reader.file("data_map.file");
+        let mut match_keys = BTreeMap::new();
+        for name in reader.secret_names("data_map.match_keys.") {
+            let secret = reader.secret(&format!("data_map.match_keys.{name}"), "a text that is not empty");
+            match_keys.insert(name, secret);
+        }
+        Self { file, match_keys }
     }
 }

@@ -3,7 +3,7 @@
 mod environment;
 mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -126,6 +126,14 @@ impl Layers {
             .collect();
         parts.dedup();
         parts
+    }
+
+    /// The names of all secrets right under a prefix, given directly or as files.
+    pub(super) fn secrets_under(&self, prefix: &str) -> Vec<String> {
+        let under = self.entries.range(prefix.to_owned()..).map_while(|(key, _)| key.strip_prefix(prefix));
+        let names: BTreeSet<&str> =
+            under.filter(|name| !name.contains('.')).map(|name| name.strip_suffix("_file").unwrap_or(name)).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// What nobody took: keys that do not exist.

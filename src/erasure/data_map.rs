@@ -1,20 +1,32 @@
 //! Declares which tables hold personal data: parsed, checked against itself, and held against the live schema.
 //!
-//! A map that cannot be trusted cannot be built: [`DataMap::parse`] and [`DataMap::check`] report every problem at
-//! once, each with the table and the column it concerns.
+//! A map that cannot be trusted cannot be used: [`DataMap::parse`] and [`StoreMap::bind`] report every problem at once,
+//! each with the table and the column it concerns. `docs/data-map.md` describes the format.
+
+mod bind;
+mod raw;
+mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
-use crate::store::target::{CatalogColumn, Ident, Match, ShopTable};
+use crate::seal::Pii;
+use crate::store::target::{Ident, MaskedColumn, Reach, ShopTable, Way};
+
+pub use raw::RawDates as Dates;
 
 /// The map of the reference app, compiled in.
 pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 
+/// The store that is Efface's own database.
+pub const DEFAULT_STORE: &str = "default";
+
 /// Efface's own tables: a map may not touch them.
-const OWN_TABLES: [&str; 12] = [
+pub const OWN_TABLES: [&str; 12] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
@@ -35,51 +47,182 @@ const OWN_TABLES: [&str; 12] = [
 pub enum Action {
     /// The rows are deleted.
     Delete,
-    /// The rows are not reached.
+    /// The rows stay, and the values that the table's masks name are replaced.
+    Mask,
+    /// The rows stay as they are.
     Keep,
 }
 
 /// What a table's shop column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShopReference {
     /// The id column of the shop table.
     ShopId,
     /// The shop's domain itself.
     ShopDomain,
+    /// The platform's own number of the shop, as the webhook gives it.
+    ShopNumber,
+}
+
+/// Which identifier of a subject a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    OrderId,
+    CustomerId,
+    Email,
+    Phone,
+}
+
+impl By {
+    /// Whether the identifier is kept in sealed payloads only.
+    pub fn is_personal(self) -> bool {
+        matches!(self, Self::Email | Self::Phone)
+    }
+}
+
+/// In which form a column holds an identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// As such.
+    Plain,
+    /// Lower-case hexadecimal of the normal form's SHA-256.
+    Sha256,
+    /// Lower-case hexadecimal of the normal form's HMAC-SHA256 under the match key of that name.
+    Hmac(String),
+}
+
+/// One way from a table to a subject.
+#[derive(Clone, Debug)]
+pub struct SubjectWay {
+    pub by: By,
+    pub form: Form,
+    pub way: Way,
+}
+
+/// A column that holds nothing personal, and why.
+#[derive(Clone, Debug)]
+pub struct Excluded {
+    pub column: Ident,
+    pub because: String,
 }
 
 /// One table of the map.
 #[derive(Clone, Debug)]
 pub struct MappedTable {
     pub name: Ident,
-    pub shop: Ident,
+    /// The way from the table's rows to their shop.
+    pub reach: Reach,
+    /// What the shop column holds.
     pub holds: ShopReference,
-    /// The column that holds the order, when customers can be found in this table.
-    pub order: Option<Ident>,
+    /// The ways to a subject; a row is the subject's when any finds it.
+    pub ways: Vec<SubjectWay>,
     pub customers_redact: Action,
     pub shop_redact: Action,
+    /// What [`Action::Mask`] replaces.
+    pub masks: Vec<MaskedColumn>,
+    /// Why rows that a topic would find are kept.
+    pub ground: Option<String>,
     /// The key of this table's counter in a job's result.
     pub result_key: String,
+    /// The key of its counter of masked rows.
+    pub mask_key: String,
+    /// The key of its counter of rows that were kept.
+    pub keep_key: String,
     /// The key of this table's counter in a `data_request`'s result.
     pub export_key: String,
     /// Columns that answer a `customers/data_request`; none: the table is not exported.
     pub export: Vec<Ident>,
+    /// Columns that `data-map check` need not ask about.
+    pub exclude: Vec<Excluded>,
+    /// Its place among the tables, when the file gives one.
+    pub order: Option<i64>,
+    /// How its columns hold instants, when the file says so.
+    pub dates: Option<Dates>,
+    /// Its primary key, once it was held against the live schema.
+    pub key: Vec<Ident>,
 }
 
 impl MappedTable {
-    /// This table's way to a subject, if it has one.
-    pub fn subject_match(&self) -> Option<Match<'_>> {
-        self.order.as_ref().map(|value| Match { table: &self.name, shop: &self.shop, value })
+    /// What is done to this table's rows: for a whole shop, or for a customer. Without a way to a customer, nothing.
+    pub fn action(&self, whole_shop: bool) -> Action {
+        if whole_shop {
+            self.shop_redact
+        } else if self.ways.is_empty() {
+            Action::Keep
+        } else {
+            self.customers_redact
+        }
+    }
+
+    /// The counter of what `action` does to this table's rows.
+    pub fn counter(&self, action: Action) -> &str {
+        match action {
+            Action::Delete => &self.result_key,
+            Action::Mask => &self.mask_key,
+            Action::Keep => &self.keep_key,
+        }
+    }
+
+    /// Whether rows that the topic finds here are kept on a ground, and so are counted.
+    pub fn keeps_on_ground(&self, whole_shop: bool) -> bool {
+        self.ground.is_some() && self.action(whole_shop) == Action::Keep && (whole_shop || !self.ways.is_empty())
     }
 }
 
-/// A data map whose parts fit together.
+/// The shop table of a store, and what becomes of a shop's own row.
+#[derive(Clone, Debug)]
+pub struct MappedShop {
+    pub table: ShopTable,
+    /// The key of the shop row's counter in a job's result.
+    pub result_key: String,
+    /// Why the row stays after `shop/redact`; none: it is deleted.
+    pub kept_because: Option<String>,
+}
+
+/// The part of the map that speaks of one database.
+#[derive(Clone, Debug)]
+pub struct StoreMap {
+    pub name: String,
+    pub shop: Option<MappedShop>,
+    /// In the order in which they are worked.
+    pub tables: Vec<MappedTable>,
+    keys: Arc<MatchKeys>,
+}
+
+/// Secrets of the app's own keyed hashes, by name.
+#[derive(Debug, Default)]
+pub struct MatchKeys(BTreeMap<String, Pii<Vec<u8>>>);
+
+impl StoreMap {
+    /// The secret of a keyed hash. A map is not built with one missing.
+    pub(super) fn match_key(&self, name: &str) -> &[u8] {
+        self.keys.0.get(name).map_or(&[], |key| key.expose().as_slice())
+    }
+
+    /// Tables to which a topic does something, in order.
+    pub fn touched(&self, whole_shop: bool) -> impl Iterator<Item = &MappedTable> {
+        self.tables.iter().filter(move |table| table.action(whole_shop) != Action::Keep)
+    }
+
+    /// Tables that answer a `customers/data_request`.
+    pub fn exported(&self) -> impl Iterator<Item = &MappedTable> {
+        self.tables.iter().filter(|table| !table.export.is_empty())
+    }
+
+    /// Whether a shop's own row goes with the shop.
+    pub fn deletes_shop_row(&self) -> Option<&MappedShop> {
+        self.shop.as_ref().filter(|shop| shop.kept_because.is_none())
+    }
+}
+
+/// A data map whose parts fit together. The first store is the default one.
 #[derive(Clone, Debug)]
 pub struct DataMap {
-    pub shop: ShopTable,
-    pub shop_result_key: String,
-    pub tables: Vec<MappedTable>,
+    pub stores: Vec<StoreMap>,
+    /// SHA-256 of the file, in lower-case hexadecimal: names the map in plans and receipts.
+    pub digest: String,
 }
 
 /// Everything that is wrong with a data map, at once.
@@ -98,93 +241,14 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMap {
-    version: u32,
-    shop: RawShop,
-    #[serde(default)]
-    table: Vec<RawTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawShop {
-    table: String,
-    id: String,
-    domain: String,
-    active: Option<String>,
-    installed_at: Option<String>,
-    uninstalled_at: Option<String>,
-    result_key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTable {
-    name: String,
-    shop: Option<RawShopColumn>,
-    #[serde(rename = "match")]
-    subject: Option<RawMatch>,
-    customers_redact: Action,
-    shop_redact: Action,
-    result_key: String,
-    export_key: Option<String>,
-    #[serde(default)]
-    export: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawShopColumn {
-    column: String,
-    holds: ShopReference,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMatch {
-    column: String,
-    by: RawBy,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawBy {
-    OrderId,
-}
-
 impl DataMap {
     /// Parses a map from TOML.
     ///
     /// # Errors
     /// All [`Problems`] that show without a database.
     pub fn parse(toml: &str) -> Result<Self, Problems> {
-        let raw: RawMap = toml::from_str(toml).map_err(|e| Problems(vec![e.to_string().trim().to_owned()]))?;
-        let mut found = Finder::default();
-        if raw.version != 1 {
-            found.problem(format!("version: {} is not known; this build reads version 1", raw.version));
-        }
-        let shop = found.shop(&raw.shop);
-        let tables: Vec<Option<MappedTable>> = raw.table.into_iter().map(|table| found.table(table)).collect();
-        let mut names = BTreeSet::new();
-        let mut keys: BTreeMap<String, String> = BTreeMap::new();
-        keys.insert(raw.shop.result_key.clone(), raw.shop.table.clone());
-        for table in tables.iter().flatten() {
-            let name = table.name.as_str();
-            if !names.insert(name.to_owned()) || name == raw.shop.table {
-                found.problem(format!("table \"{name}\": is listed twice"));
-            }
-            if let Some(other) = keys.insert(table.result_key.clone(), name.to_owned()) {
-                found.problem(format!("table \"{name}\": result_key {} is also that of \"{other}\"", table.result_key));
-            }
-        }
-        match shop {
-            Some(shop) if found.problems.is_empty() => {
-                Ok(Self { shop, shop_result_key: raw.shop.result_key, tables: tables.into_iter().flatten().collect() })
-            }
-            _ => Err(Problems(found.problems)),
-        }
+        let stores = reader::read(toml)?;
+        Ok(Self { stores, digest: hex::encode(Sha256::digest(toml.as_bytes())) })
     }
 
     /// The compiled-in map of the reference app.
@@ -196,202 +260,48 @@ impl DataMap {
         Self::parse(REFERENCE).expect("the compiled-in data map parses")
     }
 
-    /// Holds the map against the tables and columns that exist.
+    /// Gives the map the secrets of the app's keyed hashes.
     ///
     /// # Errors
-    /// All [`Problems`]: every table and column that is missing.
-    pub fn check(&self, catalog: &[CatalogColumn]) -> Result<(), Problems> {
-        let mut live: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for column in catalog {
-            live.entry(&column.table).or_default().insert(&column.column);
+    /// All match keys that the map names and nobody gave.
+    pub fn with_match_keys(mut self, keys: BTreeMap<String, Pii<Vec<u8>>>) -> Result<Self, Problems> {
+        let named: BTreeSet<&str> = self.tables().flat_map(|table| &table.ways).filter_map(name_of_key).collect();
+        let missing = named.into_iter().filter(|name| keys.get(*name).is_none_or(|key| key.expose().is_empty()));
+        let problems: Vec<String> = missing
+            .map(|name| format!("match key \"{name}\" is named, but data_map.match_keys.{name} is not configured"))
+            .collect();
+        if !problems.is_empty() {
+            return Err(Problems(problems));
         }
-        let shop = &self.shop;
-        let shop_columns = [Some(&shop.id), Some(&shop.domain), shop.active.as_ref(), shop.installed_at.as_ref()];
-        let mut wanted: Vec<(&Ident, Vec<&Ident>)> =
-            vec![(&shop.table, shop_columns.into_iter().chain([shop.uninstalled_at.as_ref()]).flatten().collect())];
-        for table in &self.tables {
-            let columns = std::iter::once(&table.shop).chain(&table.order).chain(&table.export);
-            wanted.push((&table.name, columns.collect()));
+        let keys = Arc::new(MatchKeys(keys));
+        for store in &mut self.stores {
+            store.keys = Arc::clone(&keys);
         }
-        let mut problems = Vec::new();
-        for (table, columns) in wanted {
-            let Some(existing) = live.get(table.as_str()) else {
-                problems.push(format!("table {table}: the database has no such table"));
-                continue;
-            };
-            let missing = columns.into_iter().filter(|column| !existing.contains(column.as_str()));
-            problems.extend(missing.map(|column| format!("table {table}: the database has no column {column}")));
-        }
-        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+        Ok(self)
     }
 
-    /// Tables in which a customer's rows are deleted, with their way to the customer.
-    pub fn customer_tables(&self) -> impl Iterator<Item = (&MappedTable, Match<'_>)> {
-        self.tables
-            .iter()
-            .filter(|table| table.customers_redact == Action::Delete)
-            .filter_map(|table| table.subject_match().map(|way| (table, way)))
+    /// The part of Efface's own database.
+    pub fn default_store(&self) -> &StoreMap {
+        &self.stores[0]
     }
 
-    /// Tables whose rows go with the shop, in order; the shop's own table is not among them.
-    pub fn shop_tables(&self) -> impl Iterator<Item = &MappedTable> {
-        self.tables.iter().filter(|table| table.shop_redact == Action::Delete)
+    /// All tables of all stores.
+    pub fn tables(&self) -> impl Iterator<Item = &MappedTable> {
+        self.stores.iter().flat_map(|store| &store.tables)
     }
 
-    /// Tables that answer a `customers/data_request`.
-    pub fn export_tables(&self) -> impl Iterator<Item = (&MappedTable, Match<'_>)> {
-        self.tables
-            .iter()
-            .filter(|table| !table.export.is_empty())
-            .filter_map(|table| table.subject_match().map(|way| (table, way)))
+    /// Whether any table is searched for an e-mail address or phone number, which only the sealed payload has.
+    pub fn needs_personal_identifiers(&self) -> bool {
+        self.tables().any(|table| table.ways.iter().any(|way| way.by.is_personal()))
     }
 }
 
-#[derive(Default)]
-struct Finder {
-    problems: Vec<String>,
-}
-
-impl Finder {
-    fn problem(&mut self, problem: String) {
-        self.problems.push(problem);
-    }
-
-    fn ident(&mut self, place: &str, name: &str) -> Option<Ident> {
-        let ident = Ident::parse(name);
-        if ident.is_none() {
-            self.problem(format!(
-                "{place}: {name:?} is not a plain name (letters, digits and underscores, at most 63)"
-            ));
-        }
-        ident
-    }
-
-    fn table_name(&mut self, place: &str, name: &str) -> Option<Ident> {
-        if OWN_TABLES.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            self.problem(format!("{place}: \"{name}\" is one of Efface's own tables; a data map may not touch it"));
-            return None;
-        }
-        self.ident(place, name)
-    }
-
-    fn optional(&mut self, place: &str, name: Option<&str>) -> Option<Ident> {
-        name.and_then(|name| self.ident(place, name))
-    }
-
-    fn shop(&mut self, raw: &RawShop) -> Option<ShopTable> {
-        let table = self.table_name("shop.table", &raw.table);
-        let id = self.ident("shop.id", &raw.id);
-        let domain = self.ident("shop.domain", &raw.domain);
-        let active = self.optional("shop.active", raw.active.as_deref());
-        let installed_at = self.optional("shop.installed_at", raw.installed_at.as_deref());
-        let uninstalled_at = self.optional("shop.uninstalled_at", raw.uninstalled_at.as_deref());
-        self.result_key("shop.result_key", &raw.result_key);
-        Some(ShopTable { table: table?, id: id?, domain: domain?, active, installed_at, uninstalled_at })
-    }
-
-    fn table(&mut self, raw: RawTable) -> Option<MappedTable> {
-        let place = format!("table \"{}\"", raw.name);
-        let name = self.table_name(&place, &raw.name);
-        self.result_key(&format!("{place}.result_key"), &raw.result_key);
-        if raw.shop.is_none() {
-            self.problem(format!("{place}: lacks `shop`: the column that says which shop a row belongs to"));
-        }
-        let shop = raw.shop.as_ref().and_then(|shop| self.ident(&format!("{place}.shop"), &shop.column));
-        let order = raw.subject.as_ref().and_then(|subject| {
-            let RawBy::OrderId = subject.by;
-            self.ident(&format!("{place}.match"), &subject.column)
-        });
-        if raw.subject.is_none() && raw.customers_redact == Action::Delete {
-            self.problem(format!("{place}: deletes for customers/redact, but has no `match` to find a customer by"));
-        }
-        if raw.subject.is_none() && !raw.export.is_empty() {
-            self.problem(format!("{place}: exports, but has no `match` to find a customer by"));
-        }
-        let place_export = format!("{place}.export");
-        let export: Vec<_> = raw.export.iter().filter_map(|column| self.ident(&place_export, column)).collect();
-        let export_key = raw.export_key.unwrap_or_else(|| {
-            format!("exported{}", raw.result_key.strip_prefix("deleted").unwrap_or(&raw.result_key))
-        });
-        Some(MappedTable {
-            name: name?,
-            shop: shop?,
-            holds: raw.shop?.holds,
-            order,
-            customers_redact: raw.customers_redact,
-            shop_redact: raw.shop_redact,
-            result_key: raw.result_key,
-            export_key,
-            export,
-        })
-    }
-
-    fn result_key(&mut self, place: &str, key: &str) {
-        if key.is_empty() || matches!(key, "residual" | "completedAt") {
-            self.problem(format!("{place}: {key:?} cannot be a result key"));
-        }
+fn name_of_key(way: &SubjectWay) -> Option<&str> {
+    match &way.form {
+        Form::Hmac(name) => Some(name),
+        Form::Plain | Form::Sha256 => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_compiled_in_map_parses_and_names_the_contracts_result_keys() {
-        let map = DataMap::reference();
-        let keys: Vec<&str> = map.customer_tables().map(|(table, _)| table.result_key.as_str()).collect();
-        assert_eq!(
-            keys,
-            ["deletedConversionLogs", "deletedConversionJobs", "deletedPixelReceipts", "deletedSurveyResponses"]
-        );
-        assert_eq!(map.shop_tables().count(), 5);
-        assert_eq!(map.shop_result_key, "deletedShops");
-    }
-
-    #[test]
-    fn all_problems_of_a_map_are_told_at_once() {
-        let map = r#"
-            version = 1
-            [shop]
-            table = "Shop"
-            id = "i d"
-            domain = "shopDomain"
-            result_key = "deletedShops"
-            [[table]]
-            name = "gdprjob"
-            shop = { column = "shopId", holds = "shop_id" }
-            customers_redact = "keep"
-            shop_redact = "delete"
-            result_key = "deletedJobs"
-            [[table]]
-            name = "Orders"
-            customers_redact = "delete"
-            shop_redact = "delete"
-            result_key = "deletedShops"
-        "#;
-        let problems = DataMap::parse(map).unwrap_err().to_string();
-        for expected in [
-            "shop.id",
-            "\"gdprjob\" is one of Efface's own tables",
-            "table \"Orders\": lacks `shop`",
-            "table \"Orders\": deletes for customers/redact, but has no `match`",
-        ] {
-            assert!(problems.contains(expected), "{expected} is missing in:\n{problems}");
-        }
-    }
-
-    #[test]
-    fn a_map_is_held_against_the_live_schema() {
-        let column = |table: &str, column: &str| CatalogColumn {
-            table: table.into(),
-            column: column.into(),
-            data_type: "text".into(),
-        };
-        let catalog = [column("Shop", "id"), column("ConversionLog", "shopId")];
-        let problems = DataMap::reference().check(&catalog).unwrap_err().to_string();
-        assert!(problems.contains("table \"Shop\": the database has no column \"shopDomain\""));
-        assert!(problems.contains("table \"ConversionLog\": the database has no column \"orderId\""));
-        assert!(problems.contains("table \"SurveyResponse\": the database has no such table"));
-    }
-}
+mod tests;

@@ -1,63 +1,27 @@
-//! Deletes application rows: the only room that does.
+//! Deletes and masks application rows: the only room that does.
 //!
-//! A batch of small targets is one pass of set-based statements, one per table. A large shop is taken in bounded
+//! A batch of small targets is one pass of set-based statements, one per table and way. A large shop is taken in bounded
 //! steps, each in the caller's own transaction. The caller has checked its claims in that transaction before.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
-use serde_json::{Value, json};
 
-use super::data_map::{DataMap, ShopReference};
+use super::data_map::{Action, MappedTable, StoreMap};
+use super::mask::Masker;
 use super::plan::Plan;
-use super::subject::{Scope, Target};
+use super::progress::Progress;
+use super::subject::Target;
 use crate::store::StoreError;
-use crate::store::target::{self, Count, Keys};
+use crate::store::target::{self, Column, Count, Keys, Kind, Masked, Reach, Rows};
 
-/// Rows deleted so far for one job, by result key, and the shop's key, which outlives the shop's row here.
-///
-/// Stored in `"GDPRJob"."progress"` in the transaction of the deletes, so that a crash loses no count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Rows deleted, by result key. Never decreases.
-    pub deleted: BTreeMap<String, u64>,
-    /// The shop's key, once it was found.
-    pub shop: Option<String>,
-}
-
-impl Progress {
-    /// Reads what an earlier attempt stored; nothing stored is no progress.
-    pub fn from_json(stored: Option<&Value>) -> Self {
-        let deleted = stored.and_then(|stored| stored.get("deleted")).and_then(Value::as_object);
-        Self {
-            deleted: deleted
-                .map(|map| map.iter().map(|(key, n)| (key.clone(), n.as_u64().unwrap_or_default())).collect())
-                .unwrap_or_default(),
-            shop: stored.and_then(|stored| stored.get("shop")).and_then(Value::as_str).map(str::to_owned),
-        }
-    }
-
-    /// What is stored.
-    pub fn to_json(&self) -> Value {
-        json!({ "deleted": self.deleted, "shop": self.shop })
-    }
-
-    /// Rows deleted, all tables together.
-    pub fn total(&self) -> u64 {
-        self.deleted.values().sum()
-    }
-
-    fn add(&mut self, key: &str, rows: u64) {
-        if rows > 0 {
-            *self.deleted.entry(key.to_owned()).or_default() += rows;
-        }
-    }
-}
+/// Rows that are masked by one statement.
+const MASKED_AT_ONCE: u64 = 5_000;
 
 /// What became of one target of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Its rows are deleted in this transaction.
+    /// Its rows are deleted or masked in this transaction.
     Deleted,
     /// It is a shop with more rows than one transaction may take; nothing was touched.
     TooLarge,
@@ -65,50 +29,229 @@ pub enum Fate {
     Reinstalled,
 }
 
-/// Deletes the rows of many targets, and adds what was deleted to each target's progress.
-///
-/// Shops with more than `rows_max` rows and shops that were installed again are left alone and say so.
-///
-/// # Errors
-/// When the database refuses or does not answer; the caller rolls back.
-pub async fn batch(
-    conn: &impl ConnectionTrait,
-    map: &DataMap,
-    targets: &[Target],
-    progress: &mut [Progress],
-    rows_max: u64,
-) -> Result<Vec<Fate>, StoreError> {
-    let placed: Vec<(usize, &Target)> = targets.iter().enumerate().collect();
-    let known: HashMap<String, String> = targets
-        .iter()
-        .zip(progress.iter())
-        .filter_map(|(target, progress)| Some((target.shop_domain.clone(), progress.shop.clone()?)))
-        .collect();
-    let plan = Plan::lay_out(conn, map, &placed, &known, true).await?;
-    let mut fates = vec![Fate::Deleted; targets.len()];
-    for (place, target) in &placed {
-        if target.scope == Scope::Shop && plan.shops.get(&target.shop_domain).is_some_and(|row| row.reinstalled) {
-            fates[*place] = Fate::Reinstalled;
-        }
-    }
-    for (table, way) in map.customer_tables() {
-        let keys = plan.orders(table);
-        if !keys.is_empty() {
-            let counts = target::delete_matching(conn, way, &keys).await?;
-            add(progress, &table.result_key, &counts);
-        }
-    }
-    if targets.iter().any(|target| target.scope == Scope::Shop) {
-        whole_shops(conn, map, &plan, &mut fates, progress, rows_max).await?;
-        for (place, target) in placed {
-            if target.scope == Scope::Shop
-                && let Some(row) = plan.shops.get(&target.shop_domain)
-            {
-                progress[place].shop = Some(row.key.clone());
+/// The hands in one store: a connection, the store's part of the map, and what makes masked values.
+#[derive(Debug)]
+pub struct Hands<'a, C> {
+    pub conn: &'a C,
+    pub map: &'a StoreMap,
+    pub masker: &'a Masker,
+    /// Rows that one transaction may take.
+    pub rows_max: u64,
+}
+
+impl<C: ConnectionTrait> Hands<'_, C> {
+    /// Erases the rows of many targets, and adds what was done to each target's progress.
+    ///
+    /// Shops with more than `rows_max` rows and shops that were installed again are left alone and say so.
+    ///
+    /// # Errors
+    /// When the database refuses or does not answer; the caller rolls back.
+    pub async fn batch(&self, targets: &[Target], progress: &mut [Progress]) -> Result<Vec<Fate>, StoreError> {
+        let placed: Vec<(usize, &Target)> = targets.iter().enumerate().collect();
+        let known = known_shops(&self.map.name, targets, progress);
+        let plan = Plan::lay_out(self.conn, self.map, &placed, &known, true).await?;
+        let mut fates = vec![Fate::Deleted; targets.len()];
+        for (place, target) in &placed {
+            if target.is_whole_shop() && plan.shops.get(&target.shop_domain).is_some_and(|row| row.reinstalled) {
+                fates[*place] = Fate::Reinstalled;
             }
         }
+        for (place, table) in self.map.tables.iter().enumerate() {
+            let action = table.action(false);
+            if action == Action::Keep {
+                continue;
+            }
+            for (of_table, way) in table.ways.iter().enumerate() {
+                let keys = plan.keys(place, of_table);
+                if keys.is_empty() {
+                    continue;
+                }
+                let counts = if action == Action::Delete {
+                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await?
+                } else {
+                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await?
+                };
+                add(progress, table.counter(action), &counts);
+            }
+        }
+        if targets.iter().any(Target::is_whole_shop) {
+            self.whole_shops(&plan, targets, &mut fates, progress).await?;
+            for (place, target) in placed {
+                if let Some(row) = plan.shops.get(&target.shop_domain).filter(|_| target.is_whole_shop()) {
+                    progress[place].shops.insert(self.map.name.clone(), row.key.clone());
+                }
+            }
+        }
+        Ok(fates)
     }
-    Ok(fates)
+
+    async fn mask(
+        &self,
+        table: &MappedTable,
+        which: Rows<'_>,
+        keys: &Keys,
+        targets: &[Target],
+    ) -> Result<Vec<Count>, StoreError> {
+        let mut per_job: HashMap<usize, u64> = HashMap::new();
+        loop {
+            let rows =
+                target::lock_unmasked(self.conn, &table.reach, which, keys, &table.masks, MASKED_AT_ONCE).await?;
+            let shop = |job: usize| targets.get(job).map_or("", |target| target.shop_domain.as_str());
+            for row in &rows {
+                *per_job.entry(row.job).or_default() += 1;
+            }
+            let masked = self.write(table, &rows, shop).await?;
+            // Rows that were found and could not be changed would be found for ever.
+            if (rows.len() as u64) < MASKED_AT_ONCE || !masked {
+                break;
+            }
+        }
+        Ok(per_job.into_iter().map(|(job, rows)| Count { job, rows }).collect())
+    }
+
+    async fn write<'t>(
+        &self,
+        table: &MappedTable,
+        rows: &[Masked],
+        shop: impl Fn(usize) -> &'t str,
+    ) -> Result<bool, StoreError> {
+        let new: Vec<_> =
+            rows.iter().filter_map(|row| self.masker.replacing(shop(row.job), &table.masks, row)).collect();
+        let all = new.len() == rows.len();
+        target::replace(self.conn, &table.name, &table.masks, new).await?;
+        Ok(all)
+    }
+
+    async fn whole_shops(
+        &self,
+        plan: &Plan<'_>,
+        targets: &[Target],
+        fates: &mut [Fate],
+        progress: &mut [Progress],
+    ) -> Result<(), StoreError> {
+        let mut sizes: HashMap<usize, u64> = HashMap::new();
+        for (reference, tables) in by_reference(self.map) {
+            let keys = plan.whole_shops(reference);
+            for (_, count) in target::shop_rows(self.conn, &reaches(&tables), &keys, self.rows_max + 1).await? {
+                *sizes.entry(count.job).or_default() += count.rows;
+            }
+        }
+        for (job, rows) in sizes {
+            if rows > self.rows_max && fates[job] == Fate::Deleted {
+                fates[job] = Fate::TooLarge;
+            }
+        }
+        let small: HashSet<usize> = (0..fates.len()).filter(|job| fates[*job] == Fate::Deleted).collect();
+        let only_small = |keys: &Keys| {
+            let mut kept = Keys::default();
+            kept.extend_with(keys, |at| usize::try_from(keys.jobs[at]).is_ok_and(|job| small.contains(&job)));
+            kept
+        };
+        // Children first, so that each is counted: a cascade would take them unseen.
+        for table in self.map.touched(true) {
+            let keys = only_small(&plan.whole_shops(table.holds));
+            if keys.is_empty() {
+                continue;
+            }
+            let action = table.action(true);
+            let counts = if action == Action::Delete {
+                target::delete_shops(self.conn, &table.reach, &keys).await?
+            } else {
+                self.mask(table, Rows::WholeShop, &keys, targets).await?
+            };
+            add(progress, table.counter(action), &counts);
+        }
+        if let Some(shop) = self.map.deletes_shop_row() {
+            let keys = only_small(&plan.whole_shops(super::data_map::ShopReference::ShopId));
+            if !keys.is_empty() {
+                let counts = target::delete_shops(self.conn, &own_row(&shop.table), &keys).await?;
+                add(progress, &shop.result_key, &counts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases up to `rows_max` rows of one shop, children first, and the shop's own row once no child is left.
+    ///
+    /// # Errors
+    /// When the database refuses or does not answer; the caller rolls back.
+    pub async fn shop_step(&self, target: &Target, progress: &mut Progress) -> Result<Step, StoreError> {
+        let known = known_shops(&self.map.name, std::slice::from_ref(target), std::slice::from_ref(progress));
+        let plan = Plan::lay_out(self.conn, self.map, &[(0, target)], &known, true).await?;
+        if let Some(row) = plan.shops.get(&target.shop_domain) {
+            if row.reinstalled {
+                return Ok(Step::Reinstalled);
+            }
+            progress.shops.insert(self.map.name.clone(), row.key.clone());
+        }
+        let mut left = self.rows_max;
+        for table in self.map.touched(true) {
+            let action = table.action(true);
+            for key in &plan.whole_shops(table.holds).shops {
+                let rows = if action == Action::Delete {
+                    target::delete_shop_rows(self.conn, &table.reach, key, left).await?
+                } else {
+                    let mut keys = Keys::default();
+                    keys.push(0, key, String::new());
+                    let which = Rows::WholeShop;
+                    let rows = target::lock_unmasked(self.conn, &table.reach, which, &keys, &table.masks, left).await?;
+                    self.write(table, &rows, |_| target.shop_domain.as_str()).await?;
+                    rows.len() as u64
+                };
+                progress.add(table.counter(action), rows);
+                left -= rows.min(left);
+                if left == 0 {
+                    return Ok(Step::More);
+                }
+            }
+        }
+        if let Some(shop) = self.map.deletes_shop_row() {
+            for key in &plan.whole_shops(super::data_map::ShopReference::ShopId).shops {
+                let rows = target::delete_shop_rows(self.conn, &own_row(&shop.table), key, 1).await?;
+                progress.add(&shop.result_key, rows);
+            }
+        }
+        Ok(Step::Done)
+    }
+}
+
+/// What one step of a large shop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The step's rows are erased; more are left.
+    More,
+    /// All rows are erased, the shop's own last.
+    Done,
+    /// The shop was installed again; nothing was touched.
+    Reinstalled,
+}
+
+/// The shop's own row, reached by its key.
+fn own_row(shop: &target::ShopTable) -> Reach {
+    let key = Column { at: 0, name: shop.id.clone(), kind: Kind::Text };
+    Reach { table: shop.table.clone(), hops: Vec::new(), shop: key }
+}
+
+fn known_shops(store: &str, targets: &[Target], progress: &[Progress]) -> HashMap<String, String> {
+    let known = targets.iter().zip(progress);
+    known.filter_map(|(target, done)| Some((target.shop_domain.clone(), done.shops.get(store)?.clone()))).collect()
+}
+
+/// The tables that a whole shop's erasure touches, by what their shop column holds.
+pub(super) fn by_reference(map: &StoreMap) -> Vec<(super::data_map::ShopReference, Vec<&MappedTable>)> {
+    use super::data_map::ShopReference::{ShopDomain, ShopId, ShopNumber};
+    [ShopId, ShopDomain, ShopNumber]
+        .into_iter()
+        .map(|reference| (reference, map.touched(true).filter(|table| table.holds == reference).collect()))
+        .collect()
+}
+
+/// The tables with what is still to be done in them: all rows to delete, or those not masked yet.
+pub(super) fn reaches<'a>(tables: &[&'a MappedTable]) -> Vec<(&'a Reach, Option<&'a [target::MaskedColumn]>)> {
+    tables
+        .iter()
+        .map(|table| (&table.reach, (table.action(true) == Action::Mask).then_some(table.masks.as_slice())))
+        .collect()
 }
 
 fn add(progress: &mut [Progress], key: &str, counts: &[Count]) {
@@ -117,104 +260,4 @@ fn add(progress: &mut [Progress], key: &str, counts: &[Count]) {
             progress.add(key, count.rows);
         }
     }
-}
-
-async fn whole_shops(
-    conn: &impl ConnectionTrait,
-    map: &DataMap,
-    plan: &Plan,
-    fates: &mut [Fate],
-    progress: &mut [Progress],
-    rows_max: u64,
-) -> Result<(), StoreError> {
-    let mut sizes: HashMap<usize, u64> = HashMap::new();
-    for reference in [ShopReference::ShopId, ShopReference::ShopDomain] {
-        let tables: Vec<_> =
-            map.shop_tables().filter(|table| table.holds == reference).map(|t| (&t.name, &t.shop)).collect();
-        for (_, count) in target::shop_rows(conn, &tables, plan.whole_shops(reference), rows_max + 1).await? {
-            *sizes.entry(count.job).or_default() += count.rows;
-        }
-    }
-    for (job, rows) in sizes {
-        if rows > rows_max && fates[job] == Fate::Deleted {
-            fates[job] = Fate::TooLarge;
-        }
-    }
-    let small: HashSet<usize> = (0..fates.len()).filter(|job| fates[*job] == Fate::Deleted).collect();
-    let only_small = |keys: &Keys| {
-        let mut kept = Keys::default();
-        for (i, job) in keys.jobs.iter().enumerate() {
-            let job = usize::try_from(*job).unwrap_or(usize::MAX);
-            if small.contains(&job) {
-                kept.push(job, &keys.shops[i], String::new());
-            }
-        }
-        kept
-    };
-    let by_id = only_small(plan.whole_shops(ShopReference::ShopId));
-    let by_domain = only_small(plan.whole_shops(ShopReference::ShopDomain));
-    // Children first, so that each is counted: a cascade would take them unseen.
-    for table in map.shop_tables() {
-        let keys = if table.holds == ShopReference::ShopId { &by_id } else { &by_domain };
-        if !keys.is_empty() {
-            let counts = target::delete_shops(conn, &table.name, &table.shop, keys).await?;
-            add(progress, &table.result_key, &counts);
-        }
-    }
-    if !by_id.is_empty() {
-        let counts = target::delete_shops(conn, &map.shop.table, &map.shop.id, &by_id).await?;
-        add(progress, &map.shop_result_key, &counts);
-    }
-    Ok(())
-}
-
-/// What one step of a large shop came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The step's rows are deleted; more are left.
-    More,
-    /// All rows are deleted, the shop's own last.
-    Done,
-    /// The shop was installed again; nothing was touched.
-    Reinstalled,
-}
-
-/// Deletes up to `rows_max` rows of one shop, children first, and the shop's own row once no child is left.
-///
-/// # Errors
-/// When the database refuses or does not answer; the caller rolls back.
-pub async fn shop_step(
-    conn: &impl ConnectionTrait,
-    map: &DataMap,
-    target: &Target,
-    progress: &mut Progress,
-    rows_max: u64,
-) -> Result<Step, StoreError> {
-    let row = target::shops(conn, &map.shop, vec![target.shop_domain.clone()], true).await?.pop();
-    if row.as_ref().is_some_and(|row| row.reinstalled) {
-        return Ok(Step::Reinstalled);
-    }
-    if let Some(row) = row {
-        progress.shop = Some(row.key);
-    }
-    let key = progress.shop.clone();
-    let mut left = rows_max;
-    for table in map.shop_tables() {
-        let shop = match table.holds {
-            ShopReference::ShopId => key.as_deref(),
-            ShopReference::ShopDomain => Some(target.shop_domain.as_str()),
-        };
-        let Some(shop) = shop else { continue };
-        let rows = target::delete_shop_rows(conn, &table.name, &table.shop, shop, left).await?;
-        progress.add(&table.result_key, rows);
-        left -= rows.min(left);
-        if left == 0 {
-            return Ok(Step::More);
-        }
-    }
-    if let Some(key) = key {
-        let rows = target::delete_shop_rows(conn, &map.shop.table, &map.shop.id, &key, 1).await?;
-        progress.add(&map.shop_result_key, rows);
-    }
-    Ok(Step::Done)
 }

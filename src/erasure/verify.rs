@@ -1,19 +1,24 @@
-//! Looks the subject up again, in a fresh snapshot, in every mapped table.
+//! Looks the subject up again, in a fresh snapshot per store, in every mapped table.
 //!
 //! Only this file can make a [`Verified`], and nothing completes without one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::data_map::{DataMap, MappedTable, ShopReference};
-use super::plan::Plan;
-use super::subject::{Scope, Target};
+use super::data_map::{Action, ShopReference, StoreMap};
+use super::execute::{by_reference, reaches};
+use super::plan::{self, Plan};
+use super::progress::Progress;
+use super::subject::Target;
 use crate::clock::Clock;
-use crate::store::target::{self, Keys, Match};
+use crate::store::target::{self, Probe, Rows};
 use crate::store::{Store, StoreError};
 
-/// Says that a target's rows were looked for after the deletes had committed, and that none was found.
+/// Rows of whole shops are counted up to this number: residue is residue.
+const COUNTED_MAX: u64 = 1_000;
+
+/// Says that a target's rows were looked for in every store after the changes had committed, and that none was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified {
     at: DateTime<Utc>,
@@ -29,57 +34,115 @@ impl Verified {
 /// What the verifier found of one target.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Nothing.
-    Clean(Verified),
+    /// Nothing but what is kept on a legal ground, by the map's counters.
+    Clean { verified: Verified, kept: BTreeMap<String, u64> },
     /// Rows are left: table and number of rows.
     Residue(Vec<(String, u64)>),
 }
 
-/// Looks for the rows of targets whose deletes have committed: all tables in one snapshot.
-///
-/// `shops` holds the keys of shops whose own row has been deleted by now.
+#[derive(Clone, Debug, Default)]
+struct Found {
+    residue: Vec<(String, u64)>,
+    kept: BTreeMap<String, u64>,
+}
+
+/// Looks for the rows of targets whose changes have committed: per store, all tables in one snapshot.
 ///
 /// # Errors
-/// When the database refuses or does not answer: then nothing is known, and nothing may complete.
+/// When a database refuses or does not answer: then nothing is known, and nothing may complete.
 pub async fn verify(
-    store: &Store,
+    stores: &[(&StoreMap, &Store)],
     clock: &Clock,
-    map: &DataMap,
-    targets: &[(Target, Option<String>)],
+    targets: &[(&Target, &Progress)],
 ) -> Result<Vec<Verdict>, StoreError> {
     let verified = Verified { at: clock.now() };
-    let placed: Vec<(usize, &Target)> = targets.iter().map(|(target, _)| target).enumerate().collect();
-    let known: HashMap<String, String> =
-        targets.iter().filter_map(|(target, shop)| Some((target.shop_domain.clone(), shop.clone()?))).collect();
+    let mut found = vec![Found::default(); targets.len()];
+    for (map, store) in stores {
+        look(map, store, targets, &mut found).await.map_err(|error| error.of_store(&map.name))?;
+    }
+    Ok(found
+        .into_iter()
+        .map(
+            |Found { residue, kept }| {
+                if residue.is_empty() { Verdict::Clean { verified, kept } } else { Verdict::Residue(residue) }
+            },
+        )
+        .collect())
+}
+
+async fn look(
+    map: &StoreMap,
+    store: &Store,
+    targets: &[(&Target, &Progress)],
+    found: &mut [Found],
+) -> Result<(), StoreError> {
+    let placed: Vec<(usize, &Target)> = targets.iter().map(|(target, _)| *target).enumerate().collect();
+    let known: HashMap<String, String> = targets
+        .iter()
+        .filter_map(|(target, progress)| Some((target.shop_domain.clone(), progress.shops.get(&map.name)?.clone())))
+        .collect();
     let snapshot = store.begin_snapshot().await?;
     let plan = Plan::lay_out(&snapshot, map, &placed, &known, false).await?;
-    let mut residue: Vec<Vec<(String, u64)>> = vec![Vec::new(); targets.len()];
-    let mut found = |table: &str, job: usize, rows: u64| {
-        if let Some(of_job) = residue.get_mut(job) {
-            of_job.push((table.to_owned(), rows));
-        }
+    // Where a table stands in another database, its name alone does not say which.
+    let name = |table: &str| {
+        if map.name == super::data_map::DEFAULT_STORE { table.to_owned() } else { format!("{}.{table}", map.name) }
     };
-    let (tables, ways): (Vec<&MappedTable>, Vec<Match<'_>>) = map.customer_tables().unzip();
-    let keys: Vec<_> = tables.iter().map(|table| plan.orders(table)).collect();
-    let probes: Vec<(Match<'_>, &Keys)> = ways.into_iter().zip(keys.iter().map(|keys| &**keys)).collect();
-    for (place, count) in target::residue(&snapshot, &probes).await? {
-        found(tables[place].name.as_str(), count.job, count.rows);
-    }
-    for reference in [ShopReference::ShopId, ShopReference::ShopDomain] {
-        let tables: Vec<_> =
-            map.shop_tables().filter(|table| table.holds == reference).map(|t| (&t.name, &t.shop)).collect();
-        for (place, count) in target::shop_rows(&snapshot, &tables, plan.whole_shops(reference), 1_000).await? {
-            found(tables[place].0.as_str(), count.job, count.rows);
+
+    let keys: Vec<_> = (0..map.tables.len()).map(|place| plan.keys_of(place)).collect();
+    let asked: Vec<usize> = (0..map.tables.len())
+        .filter(|place| map.tables[*place].action(false) != Action::Keep || map.tables[*place].keeps_on_ground(false))
+        .collect();
+    let probes: Vec<Probe<'_>> = asked
+        .iter()
+        .map(|place| {
+            let table = &map.tables[*place];
+            let masks = (table.action(false) == Action::Mask).then_some(table.masks.as_slice());
+            Probe { unmasked: masks, ..plan::probe(table, &keys[*place]) }
+        })
+        .collect();
+    for (place, count) in target::count_found(&snapshot, &probes).await? {
+        let table = &map.tables[asked[place]];
+        let Some(of_job) = found.get_mut(count.job) else { continue };
+        if table.action(false) == Action::Keep {
+            *of_job.kept.entry(table.keep_key.clone()).or_default() += count.rows;
+        } else {
+            of_job.residue.push((name(table.name.as_str()), count.rows));
         }
     }
-    for (job, target) in placed {
-        if target.scope == Scope::Shop && plan.shops.contains_key(&target.shop_domain) {
-            found(map.shop.table.as_str(), job, 1);
+
+    if targets.iter().any(|(target, _)| target.is_whole_shop()) {
+        for (reference, tables) in by_reference(map) {
+            let keys = plan.whole_shops(reference);
+            for (place, count) in target::shop_rows(&snapshot, &reaches(&tables), &keys, COUNTED_MAX).await? {
+                if let Some(of_job) = found.get_mut(count.job) {
+                    of_job.residue.push((name(tables[place].name.as_str()), count.rows));
+                }
+            }
+        }
+        let whole = [ShopReference::ShopId, ShopReference::ShopDomain, ShopReference::ShopNumber]
+            .map(|reference| (reference, plan.whole_shops(reference)));
+        let kept: Vec<_> = map.tables.iter().filter(|table| table.keeps_on_ground(true)).collect();
+        let probes: Vec<Probe<'_>> = kept
+            .iter()
+            .map(|table| {
+                let ways = whole.iter().filter(|(reference, _)| *reference == table.holds);
+                let ways = ways.map(|(_, keys)| (Rows::WholeShop, &**keys)).collect();
+                Probe { reach: &table.reach, ways, unmasked: None }
+            })
+            .collect();
+        for (place, count) in target::count_found(&snapshot, &probes).await? {
+            if let Some(of_job) = found.get_mut(count.job) {
+                *of_job.kept.entry(kept[place].keep_key.clone()).or_default() += count.rows;
+            }
+        }
+        if let Some(shop) = map.deletes_shop_row() {
+            for (job, target) in placed.iter().filter(|(_, target)| target.is_whole_shop()) {
+                if plan.shops.contains_key(&target.shop_domain) {
+                    found[*job].residue.push((name(shop.table.table.as_str()), 1));
+                }
+            }
         }
     }
     snapshot.commit().await?;
-    Ok(residue
-        .into_iter()
-        .map(|of_job| if of_job.is_empty() { Verdict::Clean(verified) } else { Verdict::Residue(of_job) })
-        .collect())
+    Ok(())
 }

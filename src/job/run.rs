@@ -4,7 +4,9 @@
 //! stands alone and only it is tried again. Large shops and exports go one by one. Whatever happens, a claim ends in
 //! one of three ways: settled, given back, or left to run out and be rescued.
 
+mod erase;
 mod hand;
+mod task;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,23 +16,21 @@ use std::time::{Duration, Instant};
 use entity::gdpr_job::JobType;
 
 use hand::Hand;
+use task::Task;
 
 use super::machine::Event;
 use super::settle::{self, Done, Finished, Settler};
 use super::wake::Wake;
 use crate::clock::Clock;
-use crate::erasure::data_map::DataMap;
-use crate::erasure::execute::{self, Fate, Progress, Step};
-use crate::erasure::subject::{Target, UnreadablePayload};
-use crate::erasure::verify::{self, Verdict};
+use crate::erasure::mask::Masker;
+use crate::erasure::progress::Progress;
+use crate::erasure::stores::Stores;
 use crate::export::Exporter;
 use crate::retry::{Pauses, RetryPolicy, jitter};
+use crate::seal::ContentKeys;
 use crate::shutdown::Shutdown;
-use crate::store::gdpr_job::{self, Claimed, Fenced};
+use crate::store::gdpr_job::{self, Claimed};
 use crate::store::{Store, StoreError};
-
-/// Times that residue is erased again within one attempt before the job fails with the table named.
-const ERASE_ROUNDS: u32 = 3;
 
 /// Limits of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +57,8 @@ pub struct Worker {
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    map: Arc<DataMap>,
+    tools: Tools,
     clock: Clock,
-    exporter: Exporter,
     settler: Settler,
     settings: WorkerSettings,
     owner: String,
@@ -69,13 +68,14 @@ struct Inner {
     owed: Mutex<Vec<Claimed>>,
 }
 
-/// A claim with what is to be done for it.
+/// What a worker works with.
 #[derive(Clone, Debug)]
-struct Task {
-    claim: Claimed,
-    job_type: JobType,
-    target: Target,
-    progress: Progress,
+pub struct Tools {
+    pub stores: Stores,
+    pub masker: Masker,
+    pub exporter: Exporter,
+    /// Open the sealed payloads, for the identifiers that only they have.
+    pub keys: ContentKeys,
 }
 
 /// What one look at the queue came to.
@@ -85,21 +85,19 @@ pub struct TickSummary {
 }
 
 impl Worker {
-    /// A worker over `store`; `owner` names this process in the rows it holds, for people only.
-    #[expect(clippy::too_many_arguments, reason = "called once, by app.rs, which wires rooms together")]
+    /// A worker over the default store of `tools`; `owner` names this process in the rows it holds, for people only.
     pub fn new(
-        store: Store,
-        map: Arc<DataMap>,
+        tools: Tools,
         clock: Clock,
-        exporter: Exporter,
         settings: WorkerSettings,
         owner: String,
         wake: Wake,
         shutdown: Shutdown,
     ) -> Self {
+        let store = tools.stores.default_store().1.clone();
         let settler = Settler { store: store.clone(), clock: clock.clone(), retry: settings.retry };
         let owed = Mutex::default();
-        Self { inner: Arc::new(Inner { store, map, clock, exporter, settler, settings, owner, wake, shutdown, owed }) }
+        Self { inner: Arc::new(Inner { store, tools, clock, settler, settings, owner, wake, shutdown, owed }) }
     }
 
     /// Works until shutdown: as many batches at once as the settings say.
@@ -245,15 +243,12 @@ impl Inner {
 
     async fn work(&self, claims: Vec<Claimed>, hand: &Hand) -> Result<(), StoreError> {
         let (mut small, mut exports) = (Vec::new(), Vec::new());
-        for claim in claims {
-            match task(claim) {
-                Ok(task) if task.job_type == JobType::DataRequest => exports.push(task),
-                Ok(task) => small.push(task),
-                Err(unreadable) => {
-                    let (claim, error) = *unreadable;
-                    self.fail(&claim, hand, false, error.to_string()).await?;
-                }
-            }
+        let (tasks, unreadable) = self.tasks(claims).await?;
+        for (claim, error) in unreadable {
+            self.fail(&claim, hand, false, error.to_string()).await?;
+        }
+        for task in tasks {
+            if task.job_type == JobType::DataRequest { exports.push(task) } else { small.push(task) }
         }
         if !small.is_empty() {
             self.erase_together(small, hand).await?;
@@ -278,35 +273,6 @@ impl Inner {
         self.settle(claim, hand, Event::AttemptFailed { curable, retry_at, message }).await
     }
 
-    /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.
-    fn erase_together<'a>(&'a self, mut tasks: Vec<Task>, hand: &'a Hand) -> Boxed<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            if self.shutdown.is_cancelled() {
-                for task in &tasks {
-                    self.give_back(&task.claim, hand).await?;
-                }
-                return Ok(());
-            }
-            let deleted = match self.delete_batch(&mut tasks, hand).await {
-                Ok(deleted) => deleted,
-                Err(error) if tasks.len() > 1 && !error.is_outage() => {
-                    metrics::counter!("efface_job_batches_split_total").increment(1);
-                    let second = tasks.split_off(tasks.len() / 2);
-                    self.erase_together(tasks, hand).await?;
-                    return self.erase_together(second, hand).await;
-                }
-                Err(error) => return self.cut_short(tasks, hand, error).await,
-            };
-            for task in deleted.reinstalled {
-                self.hold_reinstalled(&task.claim, hand).await?;
-            }
-            for task in deleted.large {
-                self.erase_large_shop(task, hand).await?;
-            }
-            self.prove(deleted.erased, hand).await
-        })
-    }
-
     /// Ends an attempt that failed after nothing, or something already durable, was done: the next one goes on from
     /// the row. In an outage the claims stay in hand, to be given back when it is over.
     async fn cut_short(&self, tasks: Vec<Task>, hand: &Hand, error: StoreError) -> Result<(), StoreError> {
@@ -319,165 +285,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Verifies what was deleted and completes it. Rows that are found again are deleted again, a few times.
-    async fn prove(&self, mut tasks: Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
-        for round in 1..=ERASE_ROUNDS {
-            if tasks.is_empty() {
-                return Ok(());
-            }
-            let (finished, residue) = match self.verify(&tasks).await {
-                Ok(verdict) => verdict,
-                Err(error) => return self.cut_short(tasks, hand, error).await,
-            };
-            if let Err(error) = self.complete(finished, hand).await {
-                return self.cut_short(tasks, hand, error).await;
-            }
-            for (task, tables) in &residue {
-                metrics::counter!("efface_residue_found_total").increment(1);
-                tracing::warn!(job.id = %task.claim.id, round, tables = %tables,
-                    "rows were found again after they were deleted");
-                if round == ERASE_ROUNDS {
-                    let message = format!("rows remain after they were deleted: {tables}");
-                    self.fail(&task.claim, hand, false, message).await?;
-                }
-            }
-            if round == ERASE_ROUNDS || residue.is_empty() {
-                return Ok(());
-            }
-            tasks = residue.into_iter().map(|(task, _)| task).collect();
-            tasks = match self.delete_batch(&mut tasks, hand).await {
-                Ok(deleted) => deleted.erased,
-                Err(error) => return self.cut_short(tasks, hand, error).await,
-            };
-        }
-        Ok(())
-    }
-
-    /// Deletes the rows of all tasks in one transaction. On an error nothing is deleted and `tasks` are as before.
-    async fn delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
-        self.renew(hand).await?;
-        let tx = self.store.begin_write().await?;
-        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
-        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
-        tasks.retain(|task| ours.contains(&task.claim.id));
-        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
-        if tasks.is_empty() {
-            tx.rollback().await?;
-            return Ok(Deleted::default());
-        }
-        let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
-        let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
-        let fates = execute::batch(&*tx, &self.map, &targets, &mut progress, self.settings.batch_rows_max).await?;
-        let changed = tasks.iter().zip(&progress).filter(|(task, progress)| task.progress != **progress);
-        gdpr_job::save_progress(&*tx, changed.map(|(task, p)| (task.claim.fenced(), p.to_json())).collect()).await?;
-        tx.commit().await?;
-        self.truncate_wal().await;
-        let mut deleted = Deleted::default();
-        for ((mut task, progress), fate) in std::mem::take(tasks).into_iter().zip(progress).zip(fates) {
-            task.progress = progress;
-            match fate {
-                Fate::Deleted => deleted.erased.push(task),
-                Fate::TooLarge => deleted.large.push(task),
-                Fate::Reinstalled => deleted.reinstalled.push(task),
-            }
-        }
-        Ok(deleted)
-    }
-
-    async fn truncate_wal(&self) {
-        if let Err(error) = self.store.truncate_wal().await {
-            tracing::warn!(error = %error, "the write-ahead log still holds copies of deleted rows; the next batch cuts it");
-        }
-    }
-
-    async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
-        self.settle(claim, hand, Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await
-    }
-
-    /// Looks for the rows of tasks again, in a fresh snapshot.
-    async fn verify(&self, tasks: &[Task]) -> Result<(Vec<Finished>, Vec<(Task, String)>), StoreError> {
-        let targets: Vec<_> = tasks.iter().map(|t| (t.target.clone(), t.progress.shop.clone())).collect();
-        let verdicts = verify::verify(&self.store, &self.clock, &self.map, &targets).await?;
-        let (mut finished, mut residue) = (Vec::new(), Vec::new());
-        for (task, verdict) in tasks.iter().zip(verdicts) {
-            match verdict {
-                Verdict::Clean(verified) => {
-                    let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified };
-                    finished.push(Finished { claim: task.claim.clone(), progress: task.progress.clone(), done });
-                }
-                Verdict::Residue(tables) => {
-                    let tables: Vec<String> = tables.iter().map(|(table, n)| format!("\"{table}\" ({n})")).collect();
-                    residue.push((task.clone(), tables.join(", ")));
-                }
-            }
-        }
-        Ok((finished, residue))
-    }
-
-    async fn complete(&self, finished: Vec<Finished>, hand: &Hand) -> Result<(), StoreError> {
-        if finished.is_empty() {
-            return Ok(());
-        }
-        let tx = self.store.begin_write().await?;
-        let completed = settle::complete(&*tx, &self.map, self.clock.now(), &finished).await?;
-        tx.commit().await?;
-        let (done, lost): (Vec<_>, Vec<_>) =
-            finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
-        for id in done {
-            hand.put_down(id);
-        }
-        Self::lose(hand, lost.into_iter());
-        Ok(())
-    }
-
-    /// Erases a shop in steps of bounded transactions; each commits its deletes, its counters and a renewed lease.
-    async fn erase_large_shop(&self, mut task: Task, hand: &Hand) -> Result<(), StoreError> {
-        match self.shop_steps(&mut task, hand).await {
-            Ok(true) => self.prove(vec![task], hand).await,
-            Ok(false) => Ok(()),
-            Err(error) => self.cut_short(vec![task], hand, error).await,
-        }
-    }
-
-    /// True once all rows are deleted; false when the claim is no longer worked here.
-    async fn shop_steps(&self, task: &mut Task, hand: &Hand) -> Result<bool, StoreError> {
-        loop {
-            if self.shutdown.is_cancelled() {
-                self.give_back(&task.claim, hand).await?;
-                return Ok(false);
-            }
-            self.renew(hand).await?;
-            let tx = self.store.begin_write().await?;
-            let claim = [task.claim.fenced()];
-            if gdpr_job::hold_claims(&*tx, &self.clock, &claim, Some(self.lease_ms())).await?.is_empty() {
-                tx.rollback().await?;
-                Self::lose(hand, std::iter::once(task.claim.id.as_str()));
-                return Ok(false);
-            }
-            let mut progress = task.progress.clone();
-            let rows_max = self.settings.batch_rows_max;
-            let step = execute::shop_step(&*tx, &self.map, &task.target, &mut progress, rows_max).await?;
-            gdpr_job::save_progress(&*tx, vec![(task.claim.fenced(), progress.to_json())]).await?;
-            tx.commit().await?;
-            task.progress = progress;
-            match step {
-                Step::More => {}
-                Step::Done => {
-                    self.truncate_wal().await;
-                    return Ok(true);
-                }
-                Step::Reinstalled => {
-                    self.hold_reinstalled(&task.claim, hand).await?;
-                    return Ok(false);
-                }
-            }
-        }
-    }
-
     /// Collects a `customers/data_request`, and completes it together with its package.
     async fn export(&self, task: &Task, hand: &Hand) -> Result<(), StoreError> {
         self.renew(hand).await?;
-        let collected = self.exporter.collect(&task.target).await?;
+        let collected = self.tools.exporter.collect(&task.target).await?;
         let tx = self.store.begin_write().await?;
         if gdpr_job::hold_claims(&*tx, &self.clock, &[task.claim.fenced()], None).await?.is_empty() {
             tx.rollback().await?;
@@ -485,47 +296,19 @@ impl Inner {
             return Ok(());
         }
         let now = self.clock.now();
-        let progress = Progress { deleted: collected.counts.clone(), shop: None };
-        self.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
+        let progress = Progress { counts: collected.counts.clone(), ..Progress::default() };
+        self.tools.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
         let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
-        settle::complete(&*tx, &self.map, now, &[finished]).await?;
+        settle::complete(&*tx, &self.tools.stores, now, &[finished]).await?;
         tx.commit().await?;
         hand.put_down(&task.claim.id);
         Ok(())
     }
 }
 
-/// What one transaction of deletes came to.
-#[derive(Debug, Default)]
-struct Deleted {
-    erased: Vec<Task>,
-    large: Vec<Task>,
-    reinstalled: Vec<Task>,
-}
-
 fn claims_lost(lost: usize) {
     if lost > 0 {
         metrics::counter!("efface_claims_lost_total").increment(lost as u64);
         tracing::warn!(lost, "claims had run out and were taken by another worker; their work here was dropped");
-    }
-}
-
-fn task(claim: Claimed) -> Result<Task, Box<(Claimed, UnreadablePayload)>> {
-    let read = |claim: &Claimed| {
-        let job_type: JobType = claim.job_type.parse().map_err(|_| UnreadablePayload::job_type(&claim.id))?;
-        let orders = |key| Target::of_orders(&claim.id, &claim.shop_domain, &claim.payload, key);
-        let target = match job_type {
-            JobType::ShopRedact => Target::of_shop(&claim.shop_domain),
-            JobType::CustomerRedact => orders("orders_to_redact")?,
-            JobType::DataRequest => orders("orders_requested")?,
-        };
-        Ok((job_type, target))
-    };
-    match read(&claim) {
-        Ok((job_type, target)) => {
-            let progress = Progress::from_json(claim.progress.as_ref());
-            Ok(Task { claim, job_type, target, progress })
-        }
-        Err(error) => Err(Box::new((claim, error))),
     }
 }

@@ -1,6 +1,6 @@
 //! Writes what became of a claim: status, audit entry and everything that goes with them, in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::audit_log::Action;
@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 use super::machine::{self, Effect, Event, State};
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
-use crate::erasure::data_map::DataMap;
-use crate::erasure::execute::Progress;
+use crate::erasure::data_map::StoreMap;
+use crate::erasure::progress::{Progress, StoreStep};
+use crate::erasure::stores::Stores;
 use crate::erasure::verify::Verified;
 use crate::retry::{RetryPolicy, jitter};
 use crate::store::gdpr_job::{self, Claimed, Completion};
@@ -26,23 +27,23 @@ pub struct Finished {
 }
 
 /// What was done for a claim. An erasure cannot be said to be done without the verifier's word.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Done {
-    /// The rows are deleted.
-    Erased { whole_shop: bool, verified: Verified },
+    /// The rows are deleted or masked; `kept` counts those that a legal ground keeps, by the map's counters.
+    Erased { whole_shop: bool, verified: Verified, kept: BTreeMap<String, u64> },
     /// The rows are collected.
     Exported,
 }
 
 impl Done {
-    fn verified_at(self) -> Option<DateTime<Utc>> {
+    fn verified_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::Erased { verified, .. } => Some(verified.at()),
             Self::Exported => None,
         }
     }
 
-    fn job_type(self) -> JobType {
+    fn job_type(&self) -> JobType {
         match self {
             Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
             Self::Erased { whole_shop: false, .. } => JobType::CustomerRedact,
@@ -51,27 +52,46 @@ impl Done {
     }
 }
 
-/// The counters of a job's result: the keys that its type touches, zeros included.
-fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
-    let deleted = |key: &str| Value::from(job.progress.deleted.get(key).copied().unwrap_or_default());
+/// The counters of a job's result: the keys that its type touches, zeros included; grounds of what was kept; and how
+/// further stores came off.
+fn result(stores: &Stores, job: &Finished, now: DateTime<Utc>) -> Value {
     let mut result = Map::new();
-    match job.done {
-        Done::Erased { whole_shop, .. } => {
-            if whole_shop {
-                for table in map.shop_tables() {
-                    result.insert(table.result_key.clone(), deleted(&table.result_key));
+    let progress = &job.progress;
+    let counted = |key: &str| Value::from(progress.counts.get(key).copied().unwrap_or_default());
+    match &job.done {
+        Done::Erased { whole_shop, kept, .. } => {
+            let mut grounds = Map::new();
+            for map in stores.maps() {
+                for table in map.touched(*whole_shop) {
+                    let key = table.counter(table.action(*whole_shop));
+                    result.insert(key.to_owned(), counted(key));
                 }
-                result.insert(map.shop_result_key.clone(), deleted(&map.shop_result_key));
-            } else {
-                for (table, _) in map.customer_tables() {
-                    result.insert(table.result_key.clone(), deleted(&table.result_key));
+                for table in map.tables.iter().filter(|table| table.keeps_on_ground(*whole_shop)) {
+                    let rows = kept.get(&table.keep_key).copied().unwrap_or_default();
+                    result.insert(table.keep_key.clone(), Value::from(rows));
+                    if let Some(ground) = table.ground.as_ref().filter(|_| rows > 0) {
+                        grounds.insert(table.keep_key.clone(), Value::from(ground.as_str()));
+                    }
                 }
+                if *whole_shop {
+                    shop_row(map, &counted, &mut result, &mut grounds);
+                }
+            }
+            if !grounds.is_empty() {
+                result.insert("grounds".to_owned(), Value::Object(grounds));
+            }
+            if !progress.stores.is_empty() {
+                let told = progress.stores.iter().map(|(store, step)| {
+                    let absent = matches!(step, StoreStep::StartedAgain | StoreStep::DeletedRest);
+                    (store.clone(), json!({ "state": "done", "alreadyAbsent": absent }))
+                });
+                result.insert("stores".to_owned(), Value::Object(told.collect()));
             }
             result.insert("residual".to_owned(), Value::from(0));
         }
         Done::Exported => {
-            for (table, _) in map.export_tables() {
-                result.insert(table.export_key.clone(), deleted(&table.export_key));
+            for table in stores.maps().flat_map(StoreMap::exported) {
+                result.insert(table.export_key.clone(), counted(&table.export_key));
             }
         }
     }
@@ -79,8 +99,23 @@ fn result(map: &DataMap, job: &Finished, now: DateTime<Utc>) -> Value {
     Value::Object(result)
 }
 
+fn shop_row(
+    map: &StoreMap,
+    counted: &impl Fn(&str) -> Value,
+    result: &mut Map<String, Value>,
+    grounds: &mut Map<String, Value>,
+) {
+    let Some(shop) = &map.shop else { return };
+    match &shop.kept_because {
+        None => result.insert(shop.result_key.clone(), counted(&shop.result_key)),
+        Some(ground) => grounds.insert(shop.table.table.as_str().to_owned(), Value::from(ground.as_str())),
+    };
+}
+
 fn outcome(job: &Finished) -> Outcome {
-    match (job.done, job.progress.total()) {
+    let kept = matches!(&job.done, Done::Erased { kept, .. } if kept.values().any(|rows| *rows > 0));
+    match (&job.done, job.progress.total()) {
+        (Done::Erased { .. }, _) if kept => Outcome::Retained,
         (_, 0) => Outcome::NothingFound,
         (Done::Exported, _) => Outcome::Exported,
         (Done::Erased { .. }, _) => Outcome::Erased,
@@ -93,7 +128,7 @@ fn outcome(job: &Finished) -> Outcome {
 /// When the database refuses or does not answer; the caller rolls back.
 pub async fn complete(
     conn: &impl sea_orm::ConnectionTrait,
-    map: &DataMap,
+    stores: &Stores,
     now: DateTime<Utc>,
     jobs: &[Finished],
 ) -> Result<HashSet<String>, StoreError> {
@@ -102,7 +137,7 @@ pub async fn complete(
         .map(|job| Completion {
             job: job.claim.fenced(),
             outcome: outcome(job),
-            result: result(map, job, now),
+            result: result(stores, job, now),
             verified_at: job.done.verified_at(),
         })
         .collect();

@@ -42,12 +42,38 @@ pub enum StoreError {
         /// Rows that it touched.
         touched: u64,
     },
+    /// A store other than Efface's own: what is wrong there is no outage of the worker's database.
+    #[error("store \"{store}\": {error}")]
+    Elsewhere {
+        /// The store's name in the data map.
+        store: String,
+        error: Box<StoreError>,
+    },
     /// The address of a database starts with neither `sqlite:` nor `postgres:`.
     #[error("a database address starts with sqlite:// or postgres://")]
     Url,
 }
 
 impl StoreError {
+    /// Says which store the error is about. The default store's errors stay as they are.
+    #[must_use]
+    pub fn of_store(self, store: &str) -> Self {
+        match self {
+            Self::Elsewhere { .. } => self,
+            error if store == "default" => error,
+            error => Self::Elsewhere { store: store.to_owned(), error: Box::new(error) },
+        }
+    }
+
+    /// Whether two transactions stood in each other's way, so that the same work may simply be begun again.
+    pub fn is_contention(&self) -> bool {
+        match self {
+            Self::Conflict(_) => true,
+            Self::Elsewhere { error, .. } => error.is_contention(),
+            _ => false,
+        }
+    }
+
     /// Whether the database is away, as opposed to unwilling.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable(_))

@@ -49,6 +49,7 @@ pub struct Claimed {
     pub fence: i64,
     pub attempts: i32,
     pub shop_domain: String,
+    pub shop_id: Option<String>,
     pub job_type: String,
     pub payload: serde_json::Value,
     /// Cumulative counters of earlier attempts, by result key.
@@ -180,7 +181,7 @@ pub async fn claim(
            UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
              "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
            FROM due WHERE "id"="dueId"
-           RETURNING "id","fence","attempts","shopDomain","jobType","payload","progress","createdAt","dueAt""#
+           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","payload","progress","createdAt","dueAt""#
     );
     let tx = store.begin_write().await?;
     let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
@@ -194,12 +195,46 @@ fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
         fence: row.try_get("", "fence")?,
         attempts: row.try_get("", "attempts")?,
         shop_domain: row.try_get("", "shopDomain")?,
+        shop_id: row.try_get("", "shopId")?,
         job_type: row.try_get("", "jobType")?,
         payload: row.try_get("", "payload")?,
         progress: row.try_get("", "progress")?,
         created_at: row.try_get("", "createdAt")?,
         due_at: row.try_get("", "dueAt")?,
     })
+}
+
+/// The sealed body of a job, with what it takes to read it.
+#[derive(Clone, Debug)]
+pub struct SealedBody {
+    pub id: String,
+    pub provider: String,
+    pub topic: String,
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Reads the sealed bodies of jobs.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn sealed_bodies(conn: &impl ConnectionTrait, ids: Vec<String>) -> Result<Vec<SealedBody>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut values = Vec::new();
+    let wanted = Rows::new().text("wanted", ids).table(backend, &mut values);
+    let sql = format!(
+        r#"SELECT j."id","provider","topic","sealedPayload" FROM {wanted} AS k JOIN "GDPRJob" AS j ON j."id"=k."wanted""#
+    );
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SealedBody {
+                id: row.try_get("", "id")?,
+                provider: row.try_get("", "provider")?,
+                topic: row.try_get("", "topic")?,
+                sealed: row.try_get("", "sealedPayload")?,
+            })
+        })
+        .collect()
 }
 
 /// The first instant at which a waiting job becomes due, if any waits.

@@ -17,12 +17,15 @@ use efface::app::{App, AppError};
 use efface::audit::Actor;
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
+use efface::erasure::execute::{Hands, Step};
+use efface::erasure::progress::Progress;
+use efface::erasure::subject::Target;
 use efface::intake::{Accepted, Arrival};
 use efface::job::command::{self, Command, CommandError};
 use efface::job::rescue::{RescueSummary, rescue};
 use efface::shutdown::Shutdown;
-use efface::store::Store;
 use efface::store::gdpr_job::{self, Claimed};
+use efface::store::{Store, WriteTransaction};
 use entity::gdpr_job::{Entity, JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
@@ -150,6 +153,14 @@ impl House {
     /// Takes claims as a worker of another process would, to act for it step by step.
     pub async fn claim(&self, owner: &str, limit: u64) -> Vec<Claimed> {
         gdpr_job::claim(self.store(), &self.clock, owner, LEASE_MS, limit).await.unwrap()
+    }
+
+    /// One transaction's worth of a shop's erasure, in the caller's transaction.
+    pub async fn shop_step(&self, tx: &WriteTransaction, domain: &str, progress: &mut Progress, rows_max: u64) -> Step {
+        let tools = self.app().tools();
+        let map = tools.stores.default_store().0;
+        let hands = Hands { conn: &**tx, map, masker: &tools.masker, rows_max };
+        hands.shop_step(&Target::of_shop(domain), progress).await.unwrap()
     }
 
     pub async fn rescue(&self) -> RescueSummary {

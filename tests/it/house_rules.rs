@@ -240,7 +240,7 @@ fn statements_that_change_the_apps_tables_stand_in_one_file() {
     let mut own_statements = 0;
     let broken: Vec<(Line, String)> = lines()
         .into_iter()
-        .filter(|line| line.file != "src/store/target.rs")
+        .filter(|line| !line.file.starts_with("src/store/target"))
         .filter_map(|line| {
             let tables = written_tables(&line.code);
             let own =
@@ -252,7 +252,7 @@ fn statements_that_change_the_apps_tables_stand_in_one_file() {
         })
         .collect();
     assert!(own_statements > 3, "only {own_statements} statements were found: does this test still read them?");
-    assert_kept("DELETE and UPDATE on the app's tables stand in src/store/target.rs", broken);
+    assert_kept("DELETE and UPDATE on the app's tables stand in src/store/target", broken);
 }
 
 #[test]

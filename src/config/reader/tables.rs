@@ -48,4 +48,9 @@ impl Reader {
     pub(in super::super) fn section_names(&mut self, prefix: &str) -> Vec<String> {
         self.layers.parts_under(prefix)
     }
+
+    /// The names of the secrets under a prefix that the operator chose: `crm` of `match_keys.crm` and `match_keys.crm_file`.
+    pub(in super::super) fn secret_names(&mut self, prefix: &str) -> Vec<String> {
+        self.layers.secrets_under(prefix)
+    }
 }

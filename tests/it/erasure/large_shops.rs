@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use efface::erasure::data_map::DataMap;
-use efface::erasure::execute::{self, Progress, Step};
-use efface::erasure::subject::Target;
+use efface::erasure::execute::Step;
+use efface::erasure::progress::Progress;
 use efface::shutdown::Shutdown;
 use efface::store::{WriteTransaction, gdpr_job, target};
 use entity::gdpr_job::{JobStatus, Model, Outcome};
@@ -139,7 +139,6 @@ both_databases! {
 
     async fn a_crash_after_any_step_loses_no_row_and_no_count(house: House) {
         let house = house.with(SMALL_STEPS).await;
-        let map = DataMap::reference();
         let mut last = Step::More;
         let mut crash_after = 0;
         while last == Step::More {
@@ -152,13 +151,13 @@ both_databases! {
                 let tx = house.store().begin_write().await.unwrap();
                 let held = gdpr_job::hold_claims(&*tx, &house.clock, &[claim.fenced()], Some(LEASE_MS)).await.unwrap();
                 assert!(held.contains(&id));
-                last = execute::shop_step(&*tx, &map, &Target::of_shop(&domain), &mut progress, 2).await.unwrap();
+                last = house.shop_step(&tx, &domain, &mut progress, 2).await;
                 gdpr_job::save_progress(&*tx, vec![(claim.fenced(), progress.to_json())]).await.unwrap();
                 tx.commit().await.unwrap();
             }
             // One more step, and the process dies before the commit: the database forgets it.
             let tx = house.store().begin_write().await.unwrap();
-            execute::shop_step(&*tx, &map, &Target::of_shop(&domain), &mut progress.clone(), 2).await.unwrap();
+            house.shop_step(&tx, &domain, &mut progress.clone(), 2).await;
             drop(tx);
 
             house.let_leases_expire();
@@ -224,7 +223,6 @@ both_databases! {
     }
 
     async fn each_step_renews_the_lease(house: House) {
-        let map = DataMap::reference();
         open_shop_with_two_orders(&house, ADA).await;
         let id = house.post(&Webhook::shop_redact(ADA)).await;
         let claim = house.claim("slow", 1).await.remove(0);
@@ -234,7 +232,7 @@ both_databases! {
             assert_eq!(house.rescue().await.retrying, 0, "the lease was drawn out");
             let tx = house.store().begin_write().await.unwrap();
             gdpr_job::hold_claims(&*tx, &house.clock, &[claim.fenced()], Some(LEASE_MS)).await.unwrap();
-            execute::shop_step(&*tx, &map, &Target::of_shop(ADA), &mut progress, 2).await.unwrap();
+            house.shop_step(&tx, ADA, &mut progress, 2).await;
             gdpr_job::save_progress(&*tx, vec![(claim.fenced(), progress.to_json())]).await.unwrap();
             tx.commit().await.unwrap();
         }
@@ -251,6 +249,7 @@ both_databases! {
         let job = house.done(&Webhook::shop_redact(ADA)).await;
         assert_counts_of_two_orders(&job);
         assert_eq!(steps(&house).await, [0]);
-        assert!(target::shops(house.store().db(), &DataMap::reference().shop, vec![ADA.to_owned()], false).await.unwrap().is_empty());
+        let map = DataMap::reference().default_store().clone();
+        assert!(target::shops(house.store().db(), &map.shop.as_ref().unwrap().table, vec![ADA.to_owned()], false).await.unwrap().is_empty());
     }
 }

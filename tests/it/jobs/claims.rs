@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use efface::erasure::data_map::DataMap;
-use efface::erasure::execute::{self, Progress};
+use efface::erasure::execute::Hands;
+use efface::erasure::progress::Progress;
 use efface::erasure::subject::Target;
 use efface::job::machine::Event;
 use efface::store::StoreError;
@@ -190,10 +190,13 @@ both_databases! {
         house.settle_town().await;
         let id = house.post(&Webhook::customers_redact(ADA, &[1001_u64, 1002])).await;
         let claim = house.claim("vanishes", 1).await.remove(0);
-        let target = Target::of_orders(&id, ADA, &claim.payload, "orders_to_redact").unwrap();
+        let target = Target::of_subject(&id, ADA, &claim.payload, "orders_to_redact").unwrap();
         let mut progress = [Progress::default()];
         let tx = house.store().begin_write().await.unwrap();
-        execute::batch(&*tx, &DataMap::reference(), &[target], &mut progress, 1_000).await.unwrap();
+        let tools = house.app().tools();
+        let map = tools.stores.default_store().0;
+        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 1_000 };
+        hands.batch(&[target], &mut progress).await.unwrap();
         gdpr_job::save_progress(&*tx, vec![(claim.fenced(), progress[0].to_json())]).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(progress[0].total(), 12);

@@ -1,0 +1,173 @@
+//! The data map's TOML, as written. What it must mean is worked out by the reader.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{Action, ShopReference};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMap {
+    pub version: u32,
+    pub shop: Option<RawShop>,
+    #[serde(default)]
+    pub stores: BTreeMap<String, RawStore>,
+    #[serde(default)]
+    pub table: Vec<RawTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    pub shop: Option<RawShop>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShop {
+    pub table: String,
+    pub id: String,
+    pub domain: String,
+    pub number: Option<String>,
+    pub active: Option<String>,
+    pub installed_at: Option<String>,
+    pub uninstalled_at: Option<String>,
+    pub result_key: String,
+    #[serde(default)]
+    pub keep_row: bool,
+    pub ground: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTable {
+    #[serde(default = "default_store")]
+    pub store: String,
+    pub name: String,
+    #[serde(default)]
+    pub via: Vec<RawHop>,
+    pub shop: Option<RawShopColumn>,
+    #[serde(rename = "match", default)]
+    pub subject: RawMatches,
+    pub customers_redact: Action,
+    pub shop_redact: Action,
+    #[serde(default)]
+    pub mask: Vec<RawMask>,
+    pub ground: Option<String>,
+    pub result_key: String,
+    pub mask_key: Option<String>,
+    pub keep_key: Option<String>,
+    pub export_key: Option<String>,
+    #[serde(default)]
+    pub export: Vec<String>,
+    pub order: Option<i64>,
+    #[serde(default)]
+    pub exclude: Vec<RawExclude>,
+    pub dates: Option<RawDates>,
+}
+
+fn default_store() -> String {
+    super::DEFAULT_STORE.to_owned()
+}
+
+/// How a column holds instants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RawDates {
+    UnixMs,
+    UnixSeconds,
+    Iso,
+    Native,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHop {
+    pub column: String,
+    pub to: String,
+    pub key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShopColumn {
+    pub column: String,
+    pub holds: ShopReference,
+    pub at: Option<String>,
+}
+
+/// One way to a subject, or a list of them.
+#[derive(Default)]
+pub(super) struct RawMatches(pub Vec<RawMatch>);
+
+impl<'de> Deserialize<'de> for RawMatches {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrSeveral;
+        impl<'de> Visitor<'de> for OneOrSeveral {
+            type Value = RawMatches;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a match or a list of matches")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawMatches, A::Error> {
+                RawMatch::deserialize(MapAccessDeserializer::new(map)).map(|one| RawMatches(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawMatches, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawMatches)
+            }
+        }
+        deserializer.deserialize_any(OneOrSeveral)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMatch {
+    pub column: String,
+    pub by: super::By,
+    #[serde(rename = "as")]
+    pub form: Option<RawForm>,
+    pub key: Option<String>,
+    pub json: Option<String>,
+    #[serde(default)]
+    pub array: bool,
+    pub at: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawForm {
+    Plain,
+    Sha256,
+    HmacSha256,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMask {
+    pub column: String,
+    pub json: Option<String>,
+    pub with: RawReplacement,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawReplacement {
+    Redact,
+    Hash,
+    Encrypt,
+    Remove,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawExclude {
+    pub column: String,
+    pub because: String,
+}

@@ -1,0 +1,338 @@
+//! Erases, store by store, and proves it: the default store in transactions that also hold the claims, further stores with
+//! their steps recorded before and after.
+
+use entity::gdpr_job::JobType;
+
+use super::hand::Hand;
+use super::task::Task;
+use super::{Boxed, Inner, claims_lost};
+use crate::erasure::data_map::StoreMap;
+use crate::erasure::execute::{Fate, Hands, Step};
+use crate::erasure::progress::Progress;
+use crate::erasure::subject::Target;
+use crate::erasure::verify::{self, Verdict};
+use crate::job::machine::Event;
+use crate::job::settle::{self, Done, Finished};
+use crate::store::gdpr_job::{self, Claimed, Fenced};
+use crate::store::{Store, StoreError, WriteTransaction};
+
+/// Times that residue is erased again within one attempt before the job fails with the table named.
+const ERASE_ROUNDS: u32 = 3;
+
+/// Times that a transaction which met another is begun again before the attempt counts as failed.
+const CONTENTION_MAX: u32 = 10;
+
+/// What one transaction of deletes came to.
+#[derive(Debug, Default)]
+struct Deleted {
+    erased: Vec<Task>,
+    large: Vec<Task>,
+    reinstalled: Vec<Task>,
+}
+
+impl Inner {
+    fn hands<'a>(&'a self, tx: &'a WriteTransaction, map: &'a StoreMap) -> Hands<'a, sea_orm::DatabaseTransaction> {
+        Hands { conn: tx, map, masker: &self.tools.masker, rows_max: self.settings.batch_rows_max }
+    }
+
+    /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.
+    pub(super) fn erase_together<'a>(
+        &'a self,
+        mut tasks: Vec<Task>,
+        hand: &'a Hand,
+    ) -> Boxed<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if self.shutdown.is_cancelled() {
+                for task in &tasks {
+                    self.give_back(&task.claim, hand).await?;
+                }
+                return Ok(());
+            }
+            let deleted = match self.delete_batch(&mut tasks, hand).await {
+                Ok(deleted) => deleted,
+                Err(error) if tasks.len() > 1 && !error.is_outage() => {
+                    metrics::counter!("efface_job_batches_split_total").increment(1);
+                    let second = tasks.split_off(tasks.len() / 2);
+                    self.erase_together(tasks, hand).await?;
+                    return self.erase_together(second, hand).await;
+                }
+                Err(error) => return self.cut_short(tasks, hand, error).await,
+            };
+            for task in deleted.reinstalled {
+                self.hold_reinstalled(&task.claim, hand).await?;
+            }
+            for task in deleted.large {
+                self.erase_large_shop(task, hand).await?;
+            }
+            let mut erased = deleted.erased;
+            if let Err(error) = self.erase_elsewhere(&mut erased, hand).await {
+                return self.cut_short(erased, hand, error).await;
+            }
+            self.prove(erased, hand).await
+        })
+    }
+
+    /// Verifies what was deleted and completes it. Rows that are found again are deleted again, a few times.
+    async fn prove(&self, mut tasks: Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
+        for round in 1..=ERASE_ROUNDS {
+            if tasks.is_empty() {
+                return Ok(());
+            }
+            let (finished, residue) = match self.verify(&tasks).await {
+                Ok(verdict) => verdict,
+                Err(error) => return self.cut_short(tasks, hand, error).await,
+            };
+            if let Err(error) = self.complete(finished, hand).await {
+                return self.cut_short(tasks, hand, error).await;
+            }
+            for (task, tables) in &residue {
+                metrics::counter!("efface_residue_found_total").increment(1);
+                tracing::warn!(job.id = %task.claim.id, round, tables = %tables,
+                    "rows were found again after they were deleted");
+                if round == ERASE_ROUNDS {
+                    let message = format!("rows remain after they were deleted: {tables}");
+                    self.fail(&task.claim, hand, false, message).await?;
+                }
+            }
+            if round == ERASE_ROUNDS || residue.is_empty() {
+                return Ok(());
+            }
+            tasks = residue.into_iter().map(|(task, _)| task).collect();
+            tasks = match self.delete_batch(&mut tasks, hand).await {
+                Ok(deleted) => deleted.erased,
+                Err(error) => return self.cut_short(tasks, hand, error).await,
+            };
+            if let Err(error) = self.erase_elsewhere(&mut tasks, hand).await {
+                return self.cut_short(tasks, hand, error).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows of all tasks in one transaction. On an error nothing is deleted and `tasks` are as before. A
+    /// transaction that met another one (a large shop, an export, the app) is begun again.
+    async fn delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
+        let mut met = 0;
+        loop {
+            match self.try_delete_batch(tasks, hand).await {
+                Err(error) if error.is_contention() && met < CONTENTION_MAX => {
+                    met += 1;
+                    tracing::debug!(met, "a transaction met another one and is begun again");
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    async fn try_delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
+        self.renew(hand).await?;
+        let tx = self.store.begin_write().await?;
+        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
+        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
+        tasks.retain(|task| ours.contains(&task.claim.id));
+        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
+        if tasks.is_empty() {
+            tx.rollback().await?;
+            return Ok(Deleted::default());
+        }
+        let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
+        let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
+        let map = self.tools.stores.default_store().0;
+        let fates = self.hands(&tx, map).batch(&targets, &mut progress).await?;
+        let changed = tasks.iter().zip(&progress).filter(|(task, progress)| task.progress != **progress);
+        gdpr_job::save_progress(&*tx, changed.map(|(task, p)| (task.claim.fenced(), p.to_json())).collect()).await?;
+        tx.commit().await?;
+        self.truncate_wal(&self.store).await;
+        let mut deleted = Deleted::default();
+        for ((mut task, progress), fate) in std::mem::take(tasks).into_iter().zip(progress).zip(fates) {
+            task.progress = progress;
+            match fate {
+                Fate::Deleted => deleted.erased.push(task),
+                Fate::TooLarge => deleted.large.push(task),
+                Fate::Reinstalled => deleted.reinstalled.push(task),
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Erases in the stores that are not the default one. Each store's step is recorded before its transaction and
+    /// after it; a crash between the two is told by the record, and the work is done again.
+    async fn erase_elsewhere(&self, tasks: &mut [Task], hand: &Hand) -> Result<(), StoreError> {
+        let names: Vec<String> = self.tools.stores.others().map(str::to_owned).collect();
+        for name in names {
+            if tasks.is_empty() {
+                return Ok(());
+            }
+            let (map, store) = self.tools.stores.other(&name).await?;
+            self.record(tasks, hand, |progress| progress.start(&name)).await?;
+            let elsewhere = |error: StoreError| error.of_store(&name);
+            let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
+            let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
+            let tx = store.begin_write().await.map_err(elsewhere)?;
+            let fates = self.hands(&tx, map).batch(&targets, &mut progress).await.map_err(elsewhere)?;
+            tx.commit().await.map_err(elsewhere)?;
+            self.truncate_wal(store).await;
+            for (task, progress) in tasks.iter_mut().zip(progress) {
+                task.progress = progress;
+            }
+            for (place, fate) in fates.into_iter().enumerate() {
+                // A shop that is back in this store was judged by the default one: here its rows just go.
+                if fate != Fate::Deleted {
+                    self.large_shop_elsewhere(&mut tasks[place], hand, map, store).await?;
+                }
+            }
+            self.record(tasks, hand, |progress| progress.deleted(&name)).await?;
+        }
+        Ok(())
+    }
+
+    async fn large_shop_elsewhere(
+        &self,
+        task: &mut Task,
+        hand: &Hand,
+        map: &StoreMap,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        let elsewhere = |error: StoreError| error.of_store(&map.name);
+        loop {
+            self.renew(hand).await?;
+            let tx = store.begin_write().await.map_err(elsewhere)?;
+            let mut progress = task.progress.clone();
+            let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
+            tx.commit().await.map_err(elsewhere)?;
+            task.progress = progress;
+            match step {
+                Step::More => self.record(std::slice::from_mut(task), hand, |_| {}).await?,
+                Step::Done => return Ok(()),
+                Step::Reinstalled => {
+                    let says = "the shop's row says that it was installed again";
+                    return Err(elsewhere(StoreError::Refused(says.into())));
+                }
+            }
+        }
+    }
+
+    /// Stores what `change` makes of each task's progress, for those claims that are still ours.
+    async fn record(&self, tasks: &mut [Task], hand: &Hand, change: impl Fn(&mut Progress)) -> Result<(), StoreError> {
+        let tx = self.store.begin_write().await?;
+        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
+        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
+        for task in tasks.iter_mut() {
+            change(&mut task.progress);
+        }
+        let held = tasks.iter().filter(|task| ours.contains(&task.claim.id));
+        let progress = held.map(|task| (task.claim.fenced(), task.progress.to_json())).collect();
+        gdpr_job::save_progress(&*tx, progress).await?;
+        tx.commit().await?;
+        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
+        Ok(())
+    }
+
+    async fn truncate_wal(&self, store: &Store) {
+        if let Err(error) = store.truncate_wal().await {
+            tracing::warn!(error = %error, "the write-ahead log still holds copies of deleted rows; the next batch cuts it");
+        }
+    }
+
+    async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
+        self.settle(claim, hand, Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await
+    }
+
+    /// Looks for the rows of tasks again, in a fresh snapshot of every store.
+    async fn verify(&self, tasks: &[Task]) -> Result<(Vec<Finished>, Vec<(Task, String)>), StoreError> {
+        let targets: Vec<(&Target, &Progress)> = tasks.iter().map(|task| (&task.target, &task.progress)).collect();
+        let stores = self.tools.stores.all().await?;
+        let verdicts = verify::verify(&stores, &self.clock, &targets).await?;
+        let (mut finished, mut residue) = (Vec::new(), Vec::new());
+        for (task, verdict) in tasks.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Clean { verified, kept } => {
+                    let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified, kept };
+                    finished.push(Finished { claim: task.claim.clone(), progress: task.progress.clone(), done });
+                }
+                Verdict::Residue(tables) => {
+                    let tables: Vec<String> = tables.iter().map(|(table, n)| format!("\"{table}\" ({n})")).collect();
+                    residue.push((task.clone(), tables.join(", ")));
+                }
+            }
+        }
+        Ok((finished, residue))
+    }
+
+    async fn complete(&self, finished: Vec<Finished>, hand: &Hand) -> Result<(), StoreError> {
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let tx = self.store.begin_write().await?;
+        let completed = settle::complete(&*tx, &self.tools.stores, self.clock.now(), &finished).await?;
+        tx.commit().await?;
+        let (done, lost): (Vec<_>, Vec<_>) =
+            finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
+        for id in done {
+            hand.put_down(id);
+        }
+        Self::lose(hand, lost.into_iter());
+        Ok(())
+    }
+
+    /// Erases a shop in steps of bounded transactions; each commits its deletes, its counters and a renewed lease.
+    async fn erase_large_shop(&self, mut task: Task, hand: &Hand) -> Result<(), StoreError> {
+        match self.shop_steps(&mut task, hand).await {
+            Ok(true) => {
+                let mut erased = vec![task];
+                match self.erase_elsewhere(&mut erased, hand).await {
+                    Ok(()) => self.prove(erased, hand).await,
+                    Err(error) => self.cut_short(erased, hand, error).await,
+                }
+            }
+            Ok(false) => Ok(()),
+            Err(error) => self.cut_short(vec![task], hand, error).await,
+        }
+    }
+
+    /// True once all rows are deleted; false when the claim is no longer worked here.
+    async fn shop_steps(&self, task: &mut Task, hand: &Hand) -> Result<bool, StoreError> {
+        let mut met = 0;
+        loop {
+            if self.shutdown.is_cancelled() {
+                self.give_back(&task.claim, hand).await?;
+                return Ok(false);
+            }
+            match self.shop_step(task, hand).await {
+                Ok(Some(Step::More)) => met = 0,
+                Ok(Some(Step::Done)) => {
+                    self.truncate_wal(&self.store).await;
+                    return Ok(true);
+                }
+                Ok(Some(Step::Reinstalled)) => {
+                    self.hold_reinstalled(&task.claim, hand).await?;
+                    return Ok(false);
+                }
+                Ok(None) => {
+                    claims_lost(usize::from(hand.put_down(&task.claim.id)));
+                    return Ok(false);
+                }
+                Err(error) if error.is_contention() && met < CONTENTION_MAX => met += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One transaction of a large shop; none when the claim is not ours any more.
+    async fn shop_step(&self, task: &mut Task, hand: &Hand) -> Result<Option<Step>, StoreError> {
+        self.renew(hand).await?;
+        let tx = self.store.begin_write().await?;
+        let claim = [task.claim.fenced()];
+        if gdpr_job::hold_claims(&*tx, &self.clock, &claim, Some(self.lease_ms())).await?.is_empty() {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let mut progress = task.progress.clone();
+        let map = self.tools.stores.default_store().0;
+        let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await?;
+        gdpr_job::save_progress(&*tx, vec![(task.claim.fenced(), progress.to_json())]).await?;
+        tx.commit().await?;
+        task.progress = progress;
+        Ok(Some(step))
+    }
+}

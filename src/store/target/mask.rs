@@ -1,0 +1,208 @@
+//! Replaces values in rows that stay.
+//!
+//! The new values are worked out by the caller, from rows that are locked; the statements here find the rows that still
+//! hold something to replace, and write the new values. What is masked already is not found again.
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::{Map, Value as Json};
+
+use super::way::{json_values, text_of_json};
+use super::{Ident, JsonPath, Keys, Kind, Reach, Rows};
+use crate::store::StoreError;
+use crate::store::rows::Rows as Table;
+
+/// What becomes of a masked value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// `***REDACTED***`.
+    Redact,
+    /// `hash:` and a keyed digest.
+    Hash,
+    /// `enc:` and the value, encrypted.
+    Encrypt,
+    /// Null, or the field is taken out.
+    Remove,
+}
+
+/// What a redacted value reads as.
+pub const REDACTED: &str = "***REDACTED***";
+
+/// Characters of a hashed value: `hash:` and 64 of hexadecimal.
+const HASHED_LEN: usize = 69;
+
+/// A column of which something is masked.
+#[derive(Clone, Debug)]
+pub struct MaskedColumn {
+    pub column: Ident,
+    pub kind: Kind,
+    /// The whole column, or paths of its JSON, each with its replacement.
+    pub parts: Vec<(Option<JsonPath>, Replacement)>,
+}
+
+/// A locked row with what its masked columns hold.
+#[derive(Clone, Debug)]
+pub struct Masked {
+    pub job: usize,
+    row: (i64, String),
+    /// One per masked column; JSON columns as JSON text.
+    pub values: Vec<Option<String>>,
+}
+
+/// What to write into a locked row: by the place of the masked column; a column that is absent stays as it is.
+#[derive(Clone, Debug)]
+pub struct Replacing {
+    row: (i64, String),
+    columns: Map<String, Json>,
+}
+
+impl Masked {
+    /// A replacement for this row, of nothing yet.
+    pub fn replacing(&self) -> Replacing {
+        Replacing { row: self.row.clone(), columns: Map::new() }
+    }
+}
+
+impl Replacing {
+    /// Sets the masked column at `place` to a text, or to null.
+    pub fn set(&mut self, place: usize, value: Json) {
+        self.columns.insert(place.to_string(), value);
+    }
+}
+
+fn not_yet(backend: DbBackend, text: &str, replacement: Replacement) -> String {
+    match replacement {
+        Replacement::Remove => format!("{text} IS NOT NULL"),
+        Replacement::Redact => format!("{text} NOT IN ('','{REDACTED}')"),
+        Replacement::Hash => format!("({text}<>'' AND NOT ({text} LIKE 'hash:%' AND length({text})={HASHED_LEN}))"),
+        Replacement::Encrypt if backend == DbBackend::Postgres => format!("({text}<>'' AND {text} NOT LIKE 'enc:%')"),
+        Replacement::Encrypt => format!("({text}<>'' AND substr({text},1,4)<>'enc:')"),
+    }
+}
+
+/// The condition that any masked column of the row `t` still holds something to replace.
+pub(super) fn unmasked(backend: DbBackend, masks: &[MaskedColumn]) -> String {
+    let mut any = Vec::new();
+    for mask in masks {
+        let column = format!("t.{}", mask.column);
+        for (path, replacement) in &mask.parts {
+            any.push(match path {
+                None => not_yet(backend, &format!("CAST({column} AS text)"), *replacement),
+                Some(path) => {
+                    let (from, value) = json_values(backend, &column, path);
+                    let held = not_yet(backend, &text_of_json(backend, &value), *replacement);
+                    format!("EXISTS (SELECT 1 FROM {from} WHERE {held})")
+                }
+            });
+        }
+    }
+    if any.is_empty() { "1=0".to_owned() } else { format!("({})", any.join(" OR ")) }
+}
+
+/// Finds up to `limit` rows that still hold something to replace, locks them, and reads their masked columns.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn lock_unmasked(
+    conn: &impl ConnectionTrait,
+    reach: &Reach,
+    which: Rows<'_>,
+    keys: &Keys,
+    masks: &[MaskedColumn],
+    limit: u64,
+) -> Result<Vec<Masked>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let backend = conn.get_database_backend();
+    let mut values = Vec::new();
+    let rows = keys.table(backend, &mut values);
+    let mut wanted = reach.of_shop(backend, r#"k."shop""#);
+    if let Rows::Matching(way) = which {
+        wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
+    }
+    let (table, from, unmasked) = (&reach.table, reach.from(), unmasked(backend, masks));
+    let columns: Vec<String> =
+        masks.iter().enumerate().map(|(i, mask)| format!(r#"CAST(t.{} AS text) AS "c{i}""#, mask.column)).collect();
+    let columns = columns.join(", ");
+    let sql = if backend == DbBackend::Postgres {
+        format!(
+            r#"WITH f AS MATERIALIZED (SELECT min(k."job") AS "job", t.tableoid AS "part", t.ctid AS "row" FROM {rows} AS k,
+                 {from} WHERE {wanted} AND {unmasked} GROUP BY t.tableoid, t.ctid LIMIT {limit})
+               SELECT f."job" AS "job", CAST(f."part" AS bigint) AS "part", CAST(f."row" AS text) AS "row", {columns}
+               FROM f JOIN {table} AS t ON t.ctid=f."row" AND t.tableoid=f."part" FOR UPDATE OF t"#
+        )
+    } else {
+        format!(
+            r#"SELECT f."job" AS "job", 0 AS "part", CAST(f."row" AS text) AS "row", {columns} FROM (SELECT
+                 min(k."job") AS "job", t.rowid AS "row" FROM {rows} AS k JOIN {from} WHERE {wanted} AND {unmasked}
+                 GROUP BY t.rowid LIMIT {limit}) AS f JOIN {table} AS t ON t.rowid=f."row""#
+        )
+    };
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter()
+        .map(|row| {
+            let job: i64 = row.try_get("", "job")?;
+            let mut held = Vec::with_capacity(masks.len());
+            for place in 0..masks.len() {
+                held.push(row.try_get("", &format!("c{place}"))?);
+            }
+            Ok(Masked {
+                job: usize::try_from(job).unwrap_or(usize::MAX),
+                row: (row.try_get("", "part")?, row.try_get("", "row")?),
+                values: held,
+            })
+        })
+        .collect()
+}
+
+/// Writes new values into rows that this transaction has locked.
+///
+/// # Errors
+/// When the database refuses or does not answer, or a row is not there any more.
+pub async fn replace(
+    conn: &impl ConnectionTrait,
+    table: &Ident,
+    masks: &[MaskedColumn],
+    rows: Vec<Replacing>,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let backend = conn.get_database_backend();
+    let wanted = rows.len() as u64;
+    let mut values = Vec::new();
+    let written = Table::new()
+        .int("part", rows.iter().map(|row| row.row.0))
+        .text("row", rows.iter().map(|row| row.row.1.clone()))
+        .text("doc", rows.into_iter().map(|row| Json::Object(row.columns).to_string()))
+        .table(backend, &mut values);
+    let set: Vec<String> = masks
+        .iter()
+        .enumerate()
+        .map(|(i, MaskedColumn { column, kind, .. })| {
+            if backend == DbBackend::Postgres {
+                let value = match kind {
+                    Kind::Text => format!("CAST(v.\"doc\" AS jsonb)->>'{i}'"),
+                    Kind::Json => format!("CAST(CAST(v.\"doc\" AS jsonb)->>'{i}' AS jsonb)"),
+                    _ => "NULL".to_owned(),
+                };
+                format!(
+                    "{column}=CASE WHEN jsonb_exists(CAST(v.\"doc\" AS jsonb),'{i}') THEN {value} ELSE t.{column} END"
+                )
+            } else {
+                format!(
+                    "{column}=CASE WHEN json_type(v.\"doc\",'$.\"{i}\"') IS NOT NULL THEN \
+                     json_extract(v.\"doc\",'$.\"{i}\"') ELSE t.{column} END"
+                )
+            }
+        })
+        .collect();
+    let same_row = if backend == DbBackend::Postgres {
+        r#"t.ctid=CAST(v."row" AS tid) AND t.tableoid=CAST(v."part" AS oid)"#
+    } else {
+        r#"t.rowid=CAST(v."row" AS integer)"#
+    };
+    let sql = format!("UPDATE {table} AS t SET {} FROM {written} AS v WHERE {same_row}", set.join(", "));
+    let touched = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
+    crate::store::error::exactly("masking locked rows", wanted, touched)
+}

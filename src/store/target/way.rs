@@ -1,0 +1,127 @@
+//! How a table's rows are matched with a subject: which column, where in it, and in which form.
+
+use std::fmt::Write as _;
+
+use sea_orm::DbBackend;
+
+use super::{Column, JsonPath, Kind};
+
+/// Where in a column the value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is the column's value.
+    Whole,
+    /// At a path of the column's JSON.
+    Json(JsonPath),
+    /// Any element of the column's array (PostgreSQL).
+    Element,
+}
+
+/// How a stored value is compared with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// As it stands.
+    Exact,
+    /// In the normal form of `webhook::normal_form::email`.
+    Email,
+    /// By its digits, as in `webhook::normal_form::phone`; keys come with and without the `00` in front.
+    Phone,
+}
+
+/// One way from a table's rows to a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub column: Column,
+    pub place: Place,
+    pub comparison: Comparison,
+}
+
+impl Comparison {
+    fn of(self, backend: DbBackend, value: &str) -> String {
+        match (self, backend) {
+            (Self::Exact, _) => value.to_owned(),
+            (Self::Email, DbBackend::Postgres) => format!("lower(btrim({value}) COLLATE \"C\")"),
+            (Self::Email, _) => format!("lower(trim({value}))"),
+            (Self::Phone, DbBackend::Postgres) => format!("regexp_replace({value}, '[^0-9]', '', 'g')"),
+            (Self::Phone, _) => phone_digits(value),
+        }
+    }
+}
+
+/// SQLite has no regular expressions: everything that people write between digits is taken out.
+fn phone_digits(value: &str) -> String {
+    let mut sql = value.to_owned();
+    for taken in [" ", "-", "(", ")", "+", ".", "/", ":", ",", ";", "#", "*", "_", "=", "\u{a0}"] {
+        sql = format!("replace({sql},'{taken}','')");
+    }
+    sql
+}
+
+impl Way {
+    /// The condition that a row of the reach matches the key whose value is the expression `key`.
+    pub(super) fn matches(&self, backend: DbBackend, key: &str) -> String {
+        let column = self.column.sql();
+        match &self.place {
+            Place::Whole => {
+                let text = if backend == DbBackend::Postgres && self.comparison != Comparison::Exact {
+                    format!("CAST({column} AS text)")
+                } else {
+                    column
+                };
+                let key =
+                    if self.comparison == Comparison::Exact { self.column.kind.cast(backend, key) } else { key.into() };
+                format!("{}={key}", self.comparison.of(backend, &text))
+            }
+            Place::Element if self.comparison == Comparison::Exact => {
+                let element = match self.column.kind {
+                    Kind::Integer => format!("CAST({key} AS bigint)"),
+                    Kind::Numeric => format!("CAST({key} AS numeric)"),
+                    Kind::Uuid => format!("CAST({key} AS uuid)"),
+                    _ => format!("CAST({key} AS text)"),
+                };
+                format!("{element}=ANY({column})")
+            }
+            Place::Element => {
+                let value = self.comparison.of(backend, "CAST(e.v AS text)");
+                format!("EXISTS (SELECT 1 FROM unnest({column}) AS e(v) WHERE {value}={key})")
+            }
+            Place::Json(path) => {
+                let (from, value) = json_values(backend, &column, path);
+                let text = self.comparison.of(backend, &text_of_json(backend, &value));
+                format!("EXISTS (SELECT 1 FROM {from} WHERE {text}={key})")
+            }
+        }
+    }
+}
+
+/// A `FROM` list that gives one row per value at a path of a JSON column, and the value's expression in it.
+pub(super) fn json_values(backend: DbBackend, column: &str, path: &JsonPath) -> (String, String) {
+    if backend == DbBackend::Postgres {
+        let from = format!("jsonb_path_query(CAST({column} AS jsonb), '{}') AS e(v)", path.sql_json());
+        return (from, "e.v".to_owned());
+    }
+    let document = format!("CASE WHEN json_valid({column}) THEN {column} ELSE '{{}}' END");
+    let (walks, last) = path.walks();
+    let mut from = format!("(SELECT {document} AS j) AS d");
+    let mut holder = "d.j".to_owned();
+    for (place, walk) in walks.iter().enumerate() {
+        // What a walk meets that is no array has no elements.
+        let _ = write!(
+            from,
+            " JOIN json_each(CASE WHEN json_valid({holder}) AND json_type({holder},'{walk}')='array' \
+             THEN json_extract({holder},'{walk}') ELSE '[]' END) AS e{place}"
+        );
+        holder = format!("e{place}.value");
+    }
+    let value = if last == "$" && !walks.is_empty() {
+        holder
+    } else {
+        format!("CASE WHEN json_valid({holder}) THEN json_extract({holder},'{last}') END")
+    };
+    (from, value)
+}
+
+/// A JSON value's text: what a scalar says, without quotes.
+pub(super) fn text_of_json(backend: DbBackend, value: &str) -> String {
+    if backend == DbBackend::Postgres { format!("({value} #>> '{{}}')") } else { format!("CAST({value} AS TEXT)") }
+}
