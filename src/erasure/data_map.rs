@@ -15,7 +15,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::seal::Pii;
-use crate::store::target::{Ident, MaskedColumn, Reach, ShopTable, Way};
+use crate::store::target::{Ident, Kind, MaskedColumn, Reach, ShopTable, Way};
 
 pub use raw::RawDates as Dates;
 
@@ -175,6 +175,8 @@ impl MappedTable {
 #[derive(Clone, Debug)]
 pub struct MappedShop {
     pub table: ShopTable,
+    /// What its id column holds.
+    pub id_kind: Kind,
     /// The key of the shop row's counter in a job's result.
     pub result_key: String,
     /// Why the row stays after `shop/redact`; none: it is deleted.

@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
 
-use super::data_map::{Action, MappedTable, StoreMap};
+use super::data_map::{Action, MappedShop, MappedTable, StoreMap};
 use super::mask::Masker;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::subject::Target;
 use crate::store::StoreError;
-use crate::store::target::{self, Column, Count, Keys, Kind, Masked, Reach, Rows};
+use crate::store::target::{self, Column, Count, Keys, Masked, Reach, Rows};
 
 /// Rows that are masked by one statement.
 const MASKED_AT_ONCE: u64 = 5_000;
@@ -164,7 +164,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         if let Some(shop) = self.map.deletes_shop_row() {
             let keys = only_small(&plan.whole_shops(super::data_map::ShopReference::ShopId));
             if !keys.is_empty() {
-                let counts = target::delete_shops(self.conn, &own_row(&shop.table), &keys).await?;
+                let counts = target::delete_shops(self.conn, &own_row(shop), &keys).await?;
                 add(progress, &shop.result_key, &counts);
             }
         }
@@ -207,7 +207,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         }
         if let Some(shop) = self.map.deletes_shop_row() {
             for key in &plan.whole_shops(super::data_map::ShopReference::ShopId).shops {
-                let rows = target::delete_shop_rows(self.conn, &own_row(&shop.table), key, 1).await?;
+                let rows = target::delete_shop_rows(self.conn, &own_row(shop), key, 1).await?;
                 progress.add(&shop.result_key, rows);
             }
         }
@@ -227,9 +227,9 @@ pub enum Step {
 }
 
 /// The shop's own row, reached by its key.
-fn own_row(shop: &target::ShopTable) -> Reach {
-    let key = Column { at: 0, name: shop.id.clone(), kind: Kind::Text };
-    Reach { table: shop.table.clone(), hops: Vec::new(), shop: key }
+fn own_row(shop: &MappedShop) -> Reach {
+    let key = Column { at: 0, name: shop.table.id.clone(), kind: shop.id_kind };
+    Reach { table: shop.table.table.clone(), hops: Vec::new(), shop: key }
 }
 
 fn known_shops(store: &str, targets: &[Target], progress: &[Progress]) -> HashMap<String, String> {

@@ -1,5 +1,6 @@
 //! What an erasure deletes, what it leaves alone, and what it says about it.
 
+mod any_schema;
 mod customers;
 mod exports;
 mod large_shops;

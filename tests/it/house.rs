@@ -40,7 +40,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const LEASE_MS: i64 = 60_000;
 
 /// A setting that differs from the default: key and value.
-pub type Setting = (&'static str, &'static str);
+pub type Setting<'a> = (&'static str, &'a str);
 
 pub struct House {
     database: Database,
@@ -59,30 +59,30 @@ impl House {
         Self::over(Database::postgres().await).await
     }
 
-    async fn over(database: Database) -> Self {
+    pub async fn over(database: Database) -> Self {
         let (clock, shutdown) = (Clock::system(), Shutdown::new());
         let app = build(&database, &[], clock.clone(), shutdown.clone()).await;
         Self { database, clock, shutdown, app, jobs_may_be_left: AtomicBool::new(false) }
     }
 
     /// The same house under other settings.
-    pub async fn with(mut self, settings: &[Setting]) -> Self {
+    pub async fn with(mut self, settings: &[Setting<'_>]) -> Self {
         self.app = self.another(settings).await;
         self
     }
 
     /// A second process over the same database and clock, with pools, locks and bells of its own.
-    pub async fn another(&self, settings: &[Setting]) -> App {
+    pub async fn another(&self, settings: &[Setting<'_>]) -> App {
         build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// As [`Self::another`], which may turn out not to open.
-    pub async fn try_another(&self, settings: &[Setting]) -> Result<App, AppError> {
+    pub async fn try_another(&self, settings: &[Setting<'_>]) -> Result<App, AppError> {
         try_build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// A process that is told to stop on its own.
-    pub async fn another_until(&self, settings: &[Setting], shutdown: &Shutdown) -> App {
+    pub async fn another_until(&self, settings: &[Setting<'_>], shutdown: &Shutdown) -> App {
         build(&self.database, settings, self.clock.clone(), shutdown.clone()).await
     }
 
@@ -232,13 +232,13 @@ impl Drop for House {
     }
 }
 
-async fn build(database: &Database, settings: &[Setting], clock: Clock, shutdown: Shutdown) -> App {
+async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shutdown: Shutdown) -> App {
     try_build(database, settings, clock, shutdown).await.unwrap()
 }
 
 async fn try_build(
     database: &Database,
-    settings: &[Setting],
+    settings: &[Setting<'_>],
     clock: Clock,
     shutdown: Shutdown,
 ) -> Result<App, AppError> {

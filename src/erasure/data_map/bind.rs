@@ -17,14 +17,16 @@ impl StoreMap {
     pub fn bind(&self, catalog: &Catalog) -> Result<Self, Problems> {
         let mut binder = Binder { catalog, live: catalog.by_table(), problems: Vec::new() };
         let mut bound = self.clone();
-        if let Some(shop) = &bound.shop {
-            let shop = &shop.table;
+        if let Some(mapped) = &mut bound.shop {
+            let shop = &mapped.table;
             if binder.has_table(&shop.table) {
                 let optional =
                     [&shop.number, &shop.active, &shop.installed_at, &shop.uninstalled_at].into_iter().flatten();
                 for column in [&shop.id, &shop.domain].into_iter().chain(optional) {
                     binder.column(&shop.table, column);
                 }
+                let id = binder.live.get(shop.table.as_str()).and_then(|columns| columns.get(shop.id.as_str()));
+                mapped.id_kind = id.map_or(Kind::Text, |id| kind(catalog.backend, &id.data_type).0);
             }
         }
         for table in &mut bound.tables {

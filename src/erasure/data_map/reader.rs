@@ -99,6 +99,7 @@ impl Reader {
         }
         Some(MappedShop {
             table: ShopTable { table: table?, id: id?, domain: domain?, number, active, installed_at, uninstalled_at },
+            id_kind: Kind::default(),
             result_key: raw.result_key.clone(),
             kept_because: ground.filter(|_| raw.keep_row),
         })

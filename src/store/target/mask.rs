@@ -120,7 +120,7 @@ pub async fn lock_unmasked(
     if let Rows::Matching(way) = which {
         wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
     }
-    let (table, from, unmasked) = (&reach.table, reach.from(), unmasked(backend, masks));
+    let (table, from, unmasked) = (&reach.table, reach.needed(which).from(), unmasked(backend, masks));
     let columns: Vec<String> =
         masks.iter().enumerate().map(|(i, mask)| format!(r#"CAST(t.{} AS text) AS "c{i}""#, mask.column)).collect();
     let columns = columns.join(", ");

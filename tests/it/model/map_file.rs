@@ -38,7 +38,7 @@ fn shop_table(toml: &mut String, case: &Case, store: usize, section: &str, shops
     }
     let _ = writeln!(toml, "result_key = \"{}\"", shops_key(store));
     if shops.keep_row {
-        let _ = writeln!(toml, "keep_row = true\nshop_ground = \"Art. 17(3)(b): the model keeps it\"");
+        let _ = writeln!(toml, "keep_row = true\nground = \"Art. 17(3)(b): the model keeps it\"");
     }
 }
 

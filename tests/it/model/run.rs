@@ -28,8 +28,8 @@ pub struct World {
     connections: Vec<DatabaseConnection>,
     others: Vec<Database>,
     /// Settings of every case; the data map's file is written anew for each.
-    settings: Vec<Setting>,
-    map_file: &'static str,
+    settings: Vec<(&'static str, String)>,
+    map_file: std::path::PathBuf,
     folder: tempfile::TempDir,
     run: u32,
 }
@@ -49,14 +49,14 @@ fn failure(kind: &'static str, told: impl std::fmt::Display) -> Failure {
 impl World {
     pub async fn new(dialect: Dialect) -> Self {
         let house = match dialect {
-            Dialect::Sqlite => House::sqlite().await,
+            Dialect::Sqlite => House::over(Database::sqlite_in_memory()).await,
             Dialect::Postgres => House::postgres().await,
         };
         let second = match dialect {
-            Dialect::Sqlite => Database::sqlite(),
+            Dialect::Sqlite => Database::sqlite_in_memory(),
             Dialect::Postgres => Database::postgres().await,
         };
-        let others = vec![second, Database::sqlite()];
+        let others = vec![second, Database::sqlite_in_memory()];
         let mut connections = vec![house.store().db().clone()];
         for other in &others {
             let mut options = ConnectOptions::new(other.url());
@@ -64,12 +64,12 @@ impl World {
             connections.push(sea_orm::Database::connect(options).await.unwrap());
         }
         let folder = tempfile::tempdir().unwrap();
-        let map_file = leaked(folder.path().join("data-map.toml").display().to_string());
+        let map_file = folder.path().join("data-map.toml");
         let settings = vec![
-            ("data_map.file", map_file),
-            ("data_map.match_keys.crm", MATCH_KEY),
-            ("stores.second.url", leaked(others[0].url())),
-            ("stores.third.url", leaked(others[1].url())),
+            ("data_map.file", map_file.display().to_string()),
+            ("data_map.match_keys.crm", MATCH_KEY.to_owned()),
+            ("stores.second.url", others[0].url()),
+            ("stores.third.url", others[1].url()),
         ];
         Self { house, dialect, connections, others, settings, map_file, folder, run: 0 }
     }
@@ -89,20 +89,28 @@ impl World {
         let Err(mut found) = self.run(case).await else { return Ok(()) };
         let mut smallest = case.clone();
         let mut tries = 0;
-        'smaller: loop {
-            for smaller in shrink::smaller(&smallest) {
-                tries += 1;
-                if tries > TRIES_MAX {
-                    break 'smaller;
+        let mut place = 0;
+        let mut passed_since = usize::MAX;
+        loop {
+            let candidates = shrink::smaller(&smallest);
+            let Some(smaller) = candidates.get(place) else {
+                // A whole pass without anything that could be left out.
+                if passed_since == 0 || candidates.is_empty() || tries > TRIES_MAX {
+                    break;
                 }
-                if let Err(failure) = self.run(&smaller).await
-                    && failure.kind == found.kind
-                {
-                    (smallest, found) = (smaller, failure);
-                    continue 'smaller;
+                (place, passed_since) = (0, 0);
+                continue;
+            };
+            tries += 1;
+            match self.run(smaller).await {
+                Err(failure) if failure.kind == found.kind => {
+                    (smallest, found, passed_since) = (smaller.clone(), failure, 1);
                 }
+                _ => place += 1,
             }
-            break;
+            if tries > TRIES_MAX {
+                break;
+            }
         }
         Err(self.told(&smallest, &found))
     }
@@ -139,9 +147,10 @@ impl World {
     }
 
     async fn run_jobs(&self, case: &Case) -> Result<(), Failure> {
-        std::fs::write(self.map_file, toml(case, self.run)).unwrap();
+        std::fs::write(&self.map_file, toml(case, self.run)).unwrap();
         let step = if case.small_steps { SMALL_STEP } else { "5000" };
-        let settings: Vec<Setting> = self.settings.iter().copied().chain([("jobs.batch_rows_max", step)]).collect();
+        let settings = self.settings.iter().map(|(key, value)| (*key, value.as_str()));
+        let settings: Vec<Setting<'_>> = settings.chain([("jobs.batch_rows_max", step)]).collect();
         let app = self.house.try_another(&settings).await.map_err(|error| failure("map", format!("{error:?}")))?;
         let mut model = case.clone();
         let rounds: Vec<&[Job]> =
@@ -236,10 +245,6 @@ impl World {
         }
         told
     }
-}
-
-fn leaked(text: String) -> &'static str {
-    Box::leak(text.into_boxed_str())
 }
 
 fn topic(job: &Job) -> &'static str {
