@@ -14,13 +14,14 @@ use crate::acceptance::carrier::Carrier;
 use crate::acceptance::receiver::Receiver;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::export::Exporter;
 use crate::http;
 use crate::intake::Intake;
+use crate::job::approval::{Approval, ApprovalPolicy, Planner};
 use crate::job::run::{Tools, Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -331,13 +332,18 @@ impl App {
         Settler { store: self.store.clone(), clock: self.clock.clone(), retry: self.retry() }
     }
 
+    /// Shows what jobs would do.
+    pub fn planner(&self) -> Planner {
+        Planner { stores: self.stores.clone(), keys: self.keys.clone(), keyring: Arc::clone(&self.keyring) }
+    }
+
     /// What a worker of this house works with.
     pub fn tools(&self) -> Tools {
         Tools {
             stores: self.stores.clone(),
             masker: Masker::new(Arc::clone(&self.keyring)),
             exporter: Exporter::new(self.stores.clone(), self.keys.clone(), self.config.export.keep_days),
-            keys: self.keys.clone(),
+            planner: self.planner(),
         }
     }
 
@@ -350,6 +356,14 @@ impl App {
             batch_rows_max: jobs.batch_rows_max,
             lease: jobs.lease,
             poll: jobs.poll,
+            approval: ApprovalPolicy {
+                approval: match jobs.approval {
+                    config::Approval::Never => Approval::Never,
+                    config::Approval::ShopRedact => Approval::ShopRedact,
+                    config::Approval::All => Approval::All,
+                },
+                rows_max: jobs.approval_rows_max,
+            },
             retry: self.retry(),
         };
         Worker::new(

@@ -17,6 +17,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod output;
+mod plan;
 mod report;
 mod serve;
 mod webhook;
@@ -58,6 +59,7 @@ pub enum Command {
     Config(config::Args),
     Webhook(webhook::Args),
     Jobs(jobs::Args),
+    Plan(plan::Args),
     Report(report::Args),
     Keys(keys::Args),
     Healthcheck(healthcheck::Args),
@@ -85,6 +87,7 @@ impl Cli {
             Command::Config(args) => config::run(context, args),
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
+            Command::Plan(args) => plan::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,

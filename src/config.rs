@@ -36,7 +36,7 @@ pub use data_map::DataMap;
 pub use database::Database;
 pub use export::Export;
 pub use http::Http;
-pub use jobs::Jobs;
+pub use jobs::{Approval, Jobs};
 pub use keys::Keys;
 pub use layers::Origin;
 pub use log::Log;

@@ -8,6 +8,7 @@ pub mod data_map;
 pub mod execute;
 pub mod mask;
 pub mod plan;
+pub mod preview;
 pub mod progress;
 pub mod stores;
 pub mod subject;

@@ -259,6 +259,12 @@ pub struct Model {
     /// Why it is held (`legal_hold`, `shop_reinstalled`, `payload_mismatch`, …). Set with `held`; made null on release.
     #[sea_orm(column_type = "Text", nullable)]
     pub hold_reason: Option<String>,
+    /// The hash of the plan that waits for an approval. Set with `held`; stays as the one that was asked about.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub plan_hash: Option<String>,
+    /// The hash of the plan that an operator approved. Set by a release.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub approved_plan: Option<String>,
     /// Attempts counted so far. Raised with `retrying`, `failed` and by the rescue; made 0 when an operator queues it again.
     pub attempts: i32,
     /// Raised by one with each claim: the number that makes a stale worker harmless. Never falls.

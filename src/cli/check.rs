@@ -1,4 +1,6 @@
-//! `efface check`: does everything fit together?
+//! `efface check`: does everything fit together, and does an endpoint do what Shopify expects?
+
+mod as_shopify;
 
 use std::time::Duration;
 
@@ -17,12 +19,31 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
 /// How long the broker may take to answer.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 
+const EXAMPLES: &str = "\
+Examples:
+  efface check
+  efface check --as-shopify https://app.example.com/webhooks --secret hush
+  efface check --as-shopify https://app.example.com/hooks --path-per-topic
+      (/customers/redact and the others are added; SHOPIFY_API_SECRET signs)
+  efface check --as-shopify http://127.0.0.1:8080/webhooks --json \\
+      --only forged-hmac,missing-hmac
+  efface check --list";
+
 /// Check configuration, keys, database, broker and data map, and list every problem
 ///
 /// Changes nothing. Exit code 0 when `serve` would start, 1 when something cannot be reached or does not fit, 2 when the
 /// configuration itself is wrong.
+///
+/// With --as-shopify it plays Shopify and its app review against any endpoint instead, of Efface or not: exit code 0 when
+/// every required check passed, 1 otherwise. It sends real, correctly signed webhooks. They are about shops named
+/// efface-conformance-….myshopify.com, customers and orders with ids that Shopify has not reached, and an e-mail address
+/// that cannot exist, so nobody's data can be hit; an endpoint may keep a record of each.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    endpoint: as_shopify::Options,
+}
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -49,7 +70,10 @@ impl Findings {
     }
 }
 
-pub async fn run(context: &Context, _args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    if args.endpoint.are_given() {
+        return as_shopify::run(context, &args.endpoint).await;
+    }
     let config = context.config(Vec::new())?;
     let mut findings = Findings::default();
     match config.require_for_serving() {

@@ -60,6 +60,9 @@ pub enum Action {
     Release {
         /// The job's id, gdpr_…
         id: String,
+        /// For a job that awaits an approval: the hash that `efface plan` shows
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
     },
 }
 
@@ -102,7 +105,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Action::List(list) => return run_list(context, &store, list).await,
         Action::Show { id } => return show(context, &store, id).await,
         Action::Retry { id } => (id, Command::Retry),
-        Action::Release { id } => (id, Command::Release),
+        Action::Release { id, plan } => (id, Command::Release { plan: plan.clone() }),
         Action::Cancel { id, reason, .. } => (id, Command::Cancel { reason: reason.clone() }),
     };
     let actor = Actor::Operator("cli".to_owned());

@@ -17,6 +17,17 @@ pub struct Jobs {
     /// Not below `retry_initial`.
     pub retry_max: Duration,
     pub due_days: u32,
+    pub approval: Approval,
+    /// 0: no number of rows asks for an approval.
+    pub approval_rows_max: u64,
+}
+
+/// Which jobs wait until a person has approved their plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    Never,
+    ShopRedact,
+    All,
 }
 
 impl Jobs {
@@ -31,6 +42,15 @@ impl Jobs {
             retry_initial: reader.seconds("jobs.retry_initial_seconds", 1..=3600),
             retry_max: reader.seconds("jobs.retry_max_seconds", 1..=86_400),
             due_days: reader.whole("jobs.due_days", 1..=30),
+            approval: reader
+                .text_as("jobs.approval", "\"never\", \"shop_redact\" or \"all\"", |text| match text {
+                    "never" => Some(Approval::Never),
+                    "shop_redact" => Some(Approval::ShopRedact),
+                    "all" => Some(Approval::All),
+                    _ => None,
+                })
+                .unwrap_or(Approval::Never),
+            approval_rows_max: reader.whole("jobs.approval_rows_max", 0..=u64::MAX),
         };
         if !jobs.retry_max.is_zero() && jobs.retry_max < jobs.retry_initial {
             reader.complain("jobs.retry_max_seconds", "must not be below jobs.retry_initial_seconds");

@@ -36,6 +36,7 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/jobs/{id}", permit(Permission::ReadJobs, get(jobs::show)))
         .route("/v1/jobs/{id}/retry", permit(Permission::ChangeJobs, post(jobs::retry)))
         .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
+        .route("/v1/jobs/{id}/plan", permit(Permission::ReadJobs, get(jobs::plan)))
         .route("/v1/jobs/{id}/release", permit(Permission::ChangeJobs, post(jobs::release)))
         .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
         .fallback(error::not_found)

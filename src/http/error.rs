@@ -64,6 +64,13 @@ pub enum Problem {
         /// The command: `retry`, `cancel` or `release`.
         command: &'static str,
     },
+    /// The job waits for the approval of another plan than the one that was named.
+    NotThePlan {
+        /// The hash of the plan that it waits with.
+        waits_with: String,
+    },
+    /// The job has ended, and what its plan was made of is destroyed.
+    NoPlan,
     /// None of the types in `Accept` can be served.
     NotAcceptable {
         /// The types that can.
@@ -125,6 +132,10 @@ impl Problem {
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
+            Self::NotThePlan { .. } => {
+                (StatusCode::CONFLICT, "not-the-plan", "The job waits for another plan's approval")
+            }
+            Self::NoPlan => (StatusCode::CONFLICT, "no-plan", "The job has no plan any more"),
             Self::NotAcceptable { .. } => {
                 (StatusCode::NOT_ACCEPTABLE, "not-acceptable", "None of the accepted types is offered")
             }
@@ -145,6 +156,10 @@ impl Problem {
             Self::TransitionNotAllowed { status, command } => {
                 Some(format!("a job that is {status} does not take `{command}`").into())
             }
+            Self::NotThePlan { waits_with } => {
+                Some(format!("look at the plan, and send {{\"planHash\":\"{waits_with}\"}} to approve it").into())
+            }
+            Self::NoPlan => Some("its sealed payload is gone or cannot be read".into()),
             Self::NotAcceptable { offered } => Some(format!("offered: {offered}").into()),
             Self::NotFound
             | Self::MethodNotAllowed

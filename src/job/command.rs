@@ -16,8 +16,8 @@ use crate::store::{Store, StoreError};
 pub enum Command {
     /// Try a failed job again.
     Retry,
-    /// Let a held job go on.
-    Release,
+    /// Let a held job go on. One that waits for an approval goes on only with the hash of the plan it waits with.
+    Release { plan: Option<String> },
     /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log.
     Cancel { reason: String },
 }
@@ -34,8 +34,21 @@ pub enum CommandError {
     /// The job changed while the command was under way; look again.
     #[error("the job changed meanwhile; look at it again")]
     Changed,
+    /// The job waits for the approval of exactly one plan, and this is not it.
+    #[error("the job waits for the approval of plan {waits_with}; look at it, and name its hash")]
+    NotThePlan { waits_with: String },
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The plan that a release approves, if the job waits for one.
+fn approved(job: &Model, command: &Command) -> Result<Option<String>, CommandError> {
+    let Command::Release { plan } = command else { return Ok(None) };
+    if job.hold_reason.as_deref() != Some(super::approval::AWAITING) {
+        return Ok(None);
+    }
+    let waits_with = job.plan_hash.clone().unwrap_or_default();
+    if plan.as_ref() == Some(&waits_with) { Ok(plan.clone()) } else { Err(CommandError::NotThePlan { waits_with }) }
 }
 
 /// Carries out a command, and returns the job as it is afterwards.
@@ -55,14 +68,18 @@ pub async fn apply(
     let job = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
     let event = match &command {
         Command::Retry => Event::Requeued { at: now },
-        Command::Release => Event::Released { at: now },
+        Command::Release { .. } => Event::Released { at: now },
         Command::Cancel { reason } => Event::Cancelled { reason: reason.clone() },
     };
+    let approved = approved(&job, &command)?;
     let because = super::settle::describe(&event);
     let state = State { status: job.status, attempts: job.attempts, fence: job.fence };
     let step = machine::step(state, event, i32::MAX)?;
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
+    }
+    if let Some(hash) = &approved {
+        gdpr_job::approve_plan(&*tx, id, hash).await?;
     }
     let entry = Entry {
         actor,
@@ -70,7 +87,8 @@ pub async fn apply(
         resource_type: super::TABLE,
         resource_id: id.to_owned(),
         shop_domain: Some(job.shop_domain),
-        metadata: json!({ "from": step.change.from, "status": step.state.status, "because": because }),
+        metadata: json!({ "from": step.change.from, "status": step.state.status, "because": because,
+            "approvedPlan": approved }),
     };
     audit::append(&*tx, now, vec![entry]).await?;
     let after = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;

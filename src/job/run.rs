@@ -18,6 +18,7 @@ use entity::gdpr_job::JobType;
 use hand::Hand;
 use task::Task;
 
+use super::approval::{AWAITING, ApprovalPolicy, Planner};
 use super::machine::Event;
 use super::settle::{self, Done, Finished, Settler};
 use super::wake::Wake;
@@ -27,7 +28,6 @@ use crate::erasure::progress::Progress;
 use crate::erasure::stores::Stores;
 use crate::export::Exporter;
 use crate::retry::{Pauses, RetryPolicy, jitter};
-use crate::seal::ContentKeys;
 use crate::shutdown::Shutdown;
 use crate::store::gdpr_job::{self, Claimed};
 use crate::store::{Store, StoreError};
@@ -46,6 +46,8 @@ pub struct WorkerSettings {
     /// How long a worker sleeps at most before it looks again.
     pub poll: Duration,
     pub retry: RetryPolicy,
+    /// Which jobs wait for a person.
+    pub approval: ApprovalPolicy,
 }
 
 /// Works jobs until told to stop. Cheap to clone.
@@ -74,8 +76,8 @@ pub struct Tools {
     pub stores: Stores,
     pub masker: Masker,
     pub exporter: Exporter,
-    /// Open the sealed payloads, for the identifiers that only they have.
-    pub keys: ContentKeys,
+    /// Makes plans, and opens the sealed payloads for the identifiers that only they have.
+    pub planner: Planner,
 }
 
 /// What one look at the queue came to.
@@ -250,6 +252,7 @@ impl Inner {
         for task in tasks {
             if task.job_type == JobType::DataRequest { exports.push(task) } else { small.push(task) }
         }
+        let small = self.approved(small, hand).await?;
         if !small.is_empty() {
             self.erase_together(small, hand).await?;
         }
@@ -263,6 +266,34 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Sends those to wait whose plan a person has to approve, and returns the others. What was begun under an approval
+    /// goes on.
+    async fn approved(&self, tasks: Vec<Task>, hand: &Hand) -> Result<Vec<Task>, StoreError> {
+        let policy = self.settings.approval;
+        let mut approved = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if !policy.may_hold(task.job_type) || task.progress != Progress::default() {
+                approved.push(task);
+                continue;
+            }
+            let plan = match self.tools.planner.plan(&task.target, &task.progress).await {
+                Ok(plan) => plan,
+                Err(error) => {
+                    self.cut_short(vec![task], hand, error).await?;
+                    continue;
+                }
+            };
+            if !policy.holds(task.job_type, plan.rows()) || task.claim.approved_plan.as_ref() == Some(&plan.hash) {
+                approved.push(task);
+            } else if gdpr_job::note_plan(self.store.db(), &task.claim.fenced(), &plan.hash).await? {
+                self.settle(&task.claim, hand, Event::Forbidden { reason: AWAITING.to_owned() }).await?;
+            } else {
+                Self::lose(hand, std::iter::once(task.claim.id.as_str()));
+            }
+        }
+        Ok(approved)
     }
 
     async fn fail(&self, claim: &Claimed, hand: &Hand, curable: bool, message: String) -> Result<(), StoreError> {

@@ -54,6 +54,8 @@ pub struct Claimed {
     pub payload: serde_json::Value,
     /// Cumulative counters of earlier attempts, by result key.
     pub progress: Option<serde_json::Value>,
+    /// The plan that an operator approved.
+    pub approved_plan: Option<String>,
     pub created_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
 }
@@ -181,7 +183,8 @@ pub async fn claim(
            UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
              "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
            FROM due WHERE "id"="dueId"
-           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","payload","progress","createdAt","dueAt""#
+           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","payload","progress","approvedPlan","createdAt",
+             "dueAt""#
     );
     let tx = store.begin_write().await?;
     let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
@@ -199,9 +202,32 @@ fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
         job_type: row.try_get("", "jobType")?,
         payload: row.try_get("", "payload")?,
         progress: row.try_get("", "progress")?,
+        approved_plan: row.try_get("", "approvedPlan")?,
         created_at: row.try_get("", "createdAt")?,
         due_at: row.try_get("", "dueAt")?,
     })
+}
+
+/// Notes the plan that a claimed job would carry out. False when the claim no longer holds.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn note_plan(conn: &impl ConnectionTrait, job: &Fenced, hash: &str) -> Result<bool, StoreError> {
+    let sql = format!(r#"UPDATE "GDPRJob" AS j SET "planHash"=$3 WHERE j."id"=$1 AND j."fence"=$2 AND {PROCESSING}"#);
+    let values = vec![Value::from(job.id.as_str()), Value::from(job.fence), Value::from(hash)];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
+}
+
+/// Notes that an operator approved the plan that a job waits with.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn approve_plan(conn: &impl ConnectionTrait, id: &str, hash: &str) -> Result<(), StoreError> {
+    let sql = r#"UPDATE "GDPRJob" SET "approvedPlan"=$2 WHERE "id"=$1 AND "planHash"=$2"#;
+    let values = vec![Value::from(id), Value::from(hash)];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    super::error::exactly("approving a plan", 1, conn.execute_raw(statement).await?.rows_affected())
 }
 
 /// The sealed body of a job, with what it takes to read it.

@@ -248,7 +248,7 @@ both_databases! {
         let held = house.post(&Webhook::customers_redact(ADA, &[1001_u64]).id("w1")).await;
         house.work().await;
         let before = house.contents().await;
-        let released = house.command(&held, Command::Release).await.unwrap();
+        let released = house.command(&held, Command::Release { plan: None }).await.unwrap();
         assert_eq!((released.status, released.hold_reason), (JobStatus::Queued, None));
         house.work().await;
         let job = house.job(&held).await;

@@ -1,5 +1,6 @@
 //! The life of a job: claims, leases, fences, retries, commands, and what is told about it.
 
+mod approval;
 mod claims;
 mod commands;
 mod concurrency;

@@ -11,6 +11,7 @@ mod broker;
 mod chaos;
 mod cli;
 mod config;
+mod conformance;
 mod demo;
 mod docs;
 mod erasure;

@@ -55,6 +55,8 @@ pub async fn own(db: &DatabaseConnection) {
             progress: Some(json!({})),
             error_message: Some(text("no")),
             hold_reason: Some(text("legal_hold")),
+            plan_hash: None,
+            approved_plan: None,
             attempts: 2,
             fence: i64::MAX,
             lease_until: Some(late),

@@ -7,12 +7,12 @@ use sea_orm_migration::sea_orm::ConnectionTrait as _;
 use crate::house::House;
 use crate::{rows, snapshot};
 
-const STEPS: [&str; 4] = [
-    "m20261121_000001_jobs_and_webhooks",
-    "m20261121_000002_evidence_and_retention",
-    "m20261121_000003_packages_and_keys",
-    "r20261121_000001_reference_app",
-];
+/// All steps in their order, Efface's own first; a shipped step is never taken away or renamed.
+fn steps() -> Vec<String> {
+    use sea_orm_migration::MigratorTrait as _;
+    let own = migration::Migrator::migrations().into_iter();
+    own.chain(migration::ReferenceMigrator::migrations()).map(|step| step.name().to_owned()).collect()
+}
 
 pub async fn the_schema_is_the_pinned_one(house: House, pinned: &str) {
     let db = house.connect().await;
@@ -24,17 +24,17 @@ pub async fn the_schema_is_the_pinned_one(house: House, pinned: &str) {
 
 pub async fn down_takes_everything_away_and_up_brings_the_same_back(house: House) {
     let db = house.connect().await;
-    assert_eq!(migration::up(&db, true).await.unwrap().steps, STEPS);
+    assert_eq!(migration::up(&db, true).await.unwrap().steps, steps());
     let first = snapshot::of(&db).await;
 
     let mut reverted = migration::down(&db, true, None).await.unwrap().steps;
     reverted.sort();
-    assert_eq!(reverted, STEPS);
+    assert_eq!(reverted, steps());
     for table in OWN_TABLES.iter().chain(REFERENCE_TABLES) {
         assert!(!SchemaManager::new(&db).has_table(table).await.unwrap(), "{table} is still there");
     }
 
-    assert_eq!(migration::up(&db, true).await.unwrap().steps, STEPS);
+    assert_eq!(migration::up(&db, true).await.unwrap().steps, steps());
     assert_eq!(snapshot::of(&db).await, first);
     assert_eq!(migration::up(&db, true).await.unwrap(), Applied::default(), "nothing is left to do");
     db.close().await.unwrap();
@@ -69,11 +69,11 @@ pub async fn eight_that_start_at_once_all_succeed_and_apply_each_step_once(house
             applied
         })
     });
-    let mut steps = Vec::new();
+    let mut applied = Vec::new();
     for start in starts.collect::<Vec<_>>() {
-        steps.extend(start.await.unwrap().unwrap().steps);
+        applied.extend(start.await.unwrap().unwrap().steps);
     }
-    assert_eq!(steps, STEPS);
+    assert_eq!(applied, steps());
     house.close().await;
 }
 
@@ -82,13 +82,15 @@ pub async fn status_tells_what_is_applied_and_changes_nothing(house: House) {
     let applied = async |reference| -> Vec<bool> {
         migration::status(&db, reference).await.unwrap().iter().map(|step| step.applied).collect()
     };
-    assert_eq!(applied(true).await, [false; 4]);
+    let own = steps().len() - 1;
+    let all_but_the_last = |n: usize| (0..n).map(|step| step + 1 < n).collect::<Vec<_>>();
+    assert_eq!(applied(true).await, vec![false; own + 1]);
     assert_eq!(snapshot::of(&db).await, "");
     migration::up(&db, false).await.unwrap();
-    assert_eq!(applied(true).await, [true, true, true, false]);
-    assert_eq!(applied(false).await, [true; 3]);
+    assert_eq!(applied(true).await, all_but_the_last(own + 1));
+    assert_eq!(applied(false).await, vec![true; own]);
     migration::down(&db, false, Some(1)).await.unwrap();
-    assert_eq!(applied(false).await, [true, true, false]);
+    assert_eq!(applied(false).await, all_but_the_last(own));
     db.close().await.unwrap();
     house.close().await;
 }

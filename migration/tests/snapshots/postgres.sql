@@ -131,6 +131,8 @@ CREATE TABLE "GDPRJob" (
     "verifiedAt" timestamp with time zone,
     "completedAt" timestamp with time zone,
     "updatedAt" timestamp with time zone NOT NULL,
+    "planHash" text,
+    "approvedPlan" text,
     CONSTRAINT "GDPRJob_pkey" PRIMARY KEY (id)
 );
 CREATE INDEX "GDPRJob_dueAt_idx" ON public."GDPRJob" USING btree ("dueAt") WHERE (status = ANY (ARRAY['queued'::text, 'processing'::text, 'retrying'::text, 'held'::text, 'failed'::text]));

@@ -124,8 +124,9 @@ CREATE TABLE "GDPRJob" (
     "processedAt" text NULL,
     "verifiedAt" text NULL,
     "completedAt" text NULL,
-    "updatedAt" text NOT NULL
-);
+    "updatedAt" text NOT NULL ,
+    "planHash" text NULL,
+    "approvedPlan" text NULL);
 CREATE INDEX "GDPRJob_dueAt_idx" ON "GDPRJob" ("dueAt") WHERE "status" IN ('queued', 'processing', 'retrying', 'held', 'failed');
 CREATE INDEX "GDPRJob_leaseUntil_idx" ON "GDPRJob" ("leaseUntil") WHERE "status" = 'processing';
 CREATE INDEX "GDPRJob_scheduledAt_id_idx" ON "GDPRJob" ("scheduledAt", "id") WHERE "status" IN ('queued', 'retrying');

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::view::{JobPage, JobView};
 use super::{ApiState, query};
+use crate::erasure::preview::Preview;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::http::server::read_body;
@@ -37,7 +38,12 @@ pub(super) async fn cancel(State(api): State<ApiState>, order: Order) -> Result<
 }
 
 pub(super) async fn release(State(api): State<ApiState>, order: Order) -> Result<Json<JobView>, Problem> {
-    api.release(&order.caller, &order.job_id, order.reason).await.map(Json)
+    api.release(&order.caller, &order.job_id, order.plan_hash).await.map(Json)
+}
+
+pub(super) async fn plan(State(api): State<ApiState>, path: PathId, uri: Uri) -> Result<Json<Preview>, Problem> {
+    query::none(&uri)?;
+    api.plan(&job_id(path)?).await.map(Json)
 }
 
 /// A command to one job: who gives it, to which, and why.
@@ -45,13 +51,16 @@ pub(super) struct Order {
     caller: Caller,
     job_id: String,
     reason: Option<String>,
+    plan_hash: Option<String>,
 }
 
 /// The body of a command; it may be left out.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Command {
     reason: Option<String>,
+    /// Of the plan that a release approves.
+    plan_hash: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Order {
@@ -61,7 +70,8 @@ impl<S: Send + Sync> FromRequest<S> for Order {
         query::none(request.uri())?;
         let job_id = job_id(request.extract_parts::<Path<String>>().await)?;
         let caller = request.extensions().get::<Caller>().cloned().ok_or(Problem::NoToken)?;
-        Ok(Self { caller, job_id, reason: reason(&read_body(request.into_body()).await?)? })
+        let Command { reason, plan_hash } = command(&read_body(request.into_body()).await?)?;
+        Ok(Self { caller, job_id, reason, plan_hash })
     }
 }
 
@@ -73,16 +83,15 @@ fn job_id(path: PathId) -> Result<String, Problem> {
     }
 }
 
-fn reason(body: &[u8]) -> Result<Option<String>, Problem> {
+fn command(body: &[u8]) -> Result<Command, Problem> {
     if body.trim_ascii().is_empty() {
-        return Ok(None);
+        return Ok(Command { reason: None, plan_hash: None });
     }
-    let command: Command = serde_json::from_slice(body)
+    let mut command: Command = serde_json::from_slice(body)
         .map_err(|_| Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
-    match command.reason {
-        Some(reason) if reason.chars().count() > REASON_CHARS_MAX => {
-            Err(Problem::BadBody { reason: "the reason is longer than 500 characters" })
-        }
-        reason => Ok(reason.filter(|reason| !reason.trim().is_empty())),
+    if command.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        return Err(Problem::BadBody { reason: "the reason is longer than 500 characters" });
     }
+    command.reason = command.reason.filter(|reason| !reason.trim().is_empty());
+    Ok(command)
 }

@@ -8,8 +8,10 @@ use super::view::{JobPage, JobView};
 use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
+use crate::erasure::preview::Preview;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
+use crate::job::approval::{PlanError, Planner};
 use crate::job::command::{self, Command, CommandError};
 use crate::job::query::{self, Filter};
 use crate::job::report::{self, ComplianceReport};
@@ -19,6 +21,7 @@ use crate::store::{Store, StoreError};
 /// Answers the API's questions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ApiState {
+    planner: Option<Planner>,
     store: Store,
     clock: Clock,
     wake: Wake,
@@ -27,7 +30,23 @@ pub struct ApiState {
 impl ApiState {
     /// Answers from `store`, and rings `wake` when a job may be worked again.
     pub fn new(store: Store, clock: Clock, wake: Wake) -> Self {
-        Self { store, clock, wake }
+        Self { planner: None, store, clock, wake }
+    }
+
+    /// Shows the plans of jobs as well.
+    #[must_use]
+    pub fn with_planner(self, planner: Planner) -> Self {
+        Self { planner: Some(planner), ..self }
+    }
+
+    /// What a job would do now.
+    pub async fn plan(&self, id: &str) -> Result<Preview, Problem> {
+        let job = query::find(&self.store, id).await.map_err(unavailable)?.ok_or(Problem::JobNotFound)?;
+        let planner = self.planner.as_ref().ok_or(Problem::JobNotFound)?;
+        planner.plan_of(&job).await.map_err(|error| match error {
+            PlanError::Store(error) => unavailable(error),
+            PlanError::Unreadable(_) => Problem::NoPlan,
+        })
     }
 
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.
@@ -61,8 +80,8 @@ impl ApiState {
     }
 
     /// Queues a held job, in the caller's name.
-    pub async fn release(&self, caller: &Caller, id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
-        self.apply(caller, id, Command::Release, "release").await
+    pub async fn release(&self, caller: &Caller, id: &str, plan: Option<String>) -> Result<JobView, Problem> {
+        self.apply(caller, id, Command::Release { plan }, "release").await
     }
 
     async fn apply(&self, caller: &Caller, id: &str, command: Command, name: &'static str) -> Result<JobView, Problem> {
@@ -74,6 +93,7 @@ impl ApiState {
             CommandError::Refused(refused) => {
                 Problem::TransitionNotAllowed { status: Cow::Borrowed(refused.from.as_str()), command: name }
             }
+            CommandError::NotThePlan { waits_with } => Problem::NotThePlan { waits_with },
             CommandError::Changed => {
                 Problem::TransitionNotAllowed { status: Cow::Borrowed("processing"), command: name }
             }

@@ -110,11 +110,11 @@ both_databases! {
         assert_eq!(before.gone_in(&house.contents().await), before.rows_where(|row| row.shop == BEA));
 
         // Released while the shop is still installed, it is held again: an operator cannot wipe a living shop by mistake.
-        house.command(&held.id, Command::Release).await.unwrap();
+        house.command(&held.id, Command::Release { plan: None }).await.unwrap();
         house.work().await;
         assert_eq!(house.job(&held.id).await.status, JobStatus::Held);
         house.uninstall(ADA, false).await;
-        house.command(&held.id, Command::Release).await.unwrap();
+        house.command(&held.id, Command::Release { plan: None }).await.unwrap();
         house.work().await;
         let done = house.job(&held.id).await;
         assert_eq!((done.status, done.hold_reason.as_deref()), (JobStatus::Completed, None));

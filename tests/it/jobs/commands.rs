@@ -38,7 +38,7 @@ both_databases! {
         house.leaves_jobs();
         let commands = [
             (Command::Retry, JobStatus::Queued, [JobStatus::Failed].as_slice()),
-            (Command::Release, JobStatus::Queued, &[JobStatus::Held]),
+            (Command::Release { plan: None }, JobStatus::Queued, &[JobStatus::Held]),
             (
                 Command::Cancel { reason: "a test shop".into() },
                 JobStatus::Cancelled,
@@ -98,7 +98,7 @@ both_databases! {
     async fn two_operators_who_ask_at_once_make_one_move(house: House) {
         house.leaves_jobs();
         let id = job_in(&house, JobStatus::Held).await;
-        let asked = (0..8).map(|_| house.command(&id, Command::Release));
+        let asked = (0..8).map(|_| house.command(&id, Command::Release { plan: None }));
         let answers = futures_util::future::join_all(asked).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
         for answer in answers.into_iter().filter_map(Result::err) {

@@ -43,7 +43,7 @@ both_databases! {
         house.work().await;
         let worker = house.app().worker();
         let run = tokio::spawn(async move { worker.run().await });
-        house.command(&held, efface::job::command::Command::Release).await.unwrap();
+        house.command(&held, efface::job::command::Command::Release { plan: None }).await.unwrap();
         house.until(&completed(&held)).await;
         house.shutdown.cancel();
         run.await.unwrap();
