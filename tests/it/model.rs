@@ -10,7 +10,8 @@
 //! - `EFFACE_MODEL_CASES=20000`: so many cases per database instead of [`CASES`];
 //! - `EFFACE_MODEL_FIRST=100000`: the first seed, 0 otherwise;
 //! - `EFFACE_MODEL_SEED=4711`: this one case, as a failure names it;
-//! - `EFFACE_MODEL_FAILURES=10`: goes on until so many cases have failed.
+//! - `EFFACE_MODEL_FAILURES=10`: goes on until so many cases have failed;
+//! - `EFFACE_MODEL_TRIES=0`: tells a failing case after so many tries to make it smaller.
 //!
 //! A case that fails is made as small as it will go, and told: map, tables, rows, jobs, and what is wrong.
 

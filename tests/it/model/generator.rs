@@ -14,6 +14,9 @@ use super::words::{
     COLUMN_NAMES, MASK_PATHS, ORDER_NAMES, ORDERS, PEOPLE, SHOPS, TABLE_NAMES, email_text, id, paths, phone_text,
 };
 
+/// What masks do, and how often.
+const REPLACEMENTS: [With; 4] = [With::Redact, With::Redact, With::Hash, With::Remove];
+
 /// The case of a seed: always the same one.
 pub fn case(seed: u64, dialect: Dialect) -> Case {
     let drawn = (0_u64..).map(|draw| Builder::new(seed, draw, dialect).case());
@@ -407,8 +410,7 @@ impl Builder {
     /// Masks of columns that ways look at, of documents, and of columns of their own.
     fn masks(&mut self, draft: &mut Draft, ways: &[Way]) -> Vec<Mask> {
         let random = &mut self.random;
-        let with =
-            |random: &mut Random| random.pick(&[With::Redact, With::Redact, With::Hash, With::Encrypt, With::Remove]);
+        let with = |random: &mut Random| random.pick(&REPLACEMENTS);
         let mut masks = Vec::new();
         let mut columns: Vec<usize> = ways.iter().filter(|way| way.at == 0).map(|way| way.column).collect();
         columns.sort_unstable();

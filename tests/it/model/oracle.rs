@@ -261,11 +261,8 @@ pub fn expect(case: &Case, job: &Job) -> Expected {
                 count("deleted", rows.len());
                 expected.deleted.extend(rows.iter().map(|row| (place, row.no)));
             }
-            (_, Action::Keep) => {
-                if !map.ways.is_empty() {
-                    count("kept", rows.len());
-                }
-            }
+            // Counted below.
+            (_, Action::Keep) => {}
             (_, Action::Mask) => {
                 let changed = rows.iter().map(|row| ((place, row.no), mask(row, &map.masks)));
                 let changed: BTreeMap<_, _> = changed.filter(|(_, columns)| !columns.is_empty()).collect();
@@ -273,6 +270,9 @@ pub fn expect(case: &Case, job: &Job) -> Expected {
                 expected.masked.extend(changed);
             }
         }
+    }
+    if job.topic != Topic::DataRequest {
+        count_kept(case, job, &mut expected);
     }
     if job.topic == Topic::ShopRedact {
         for (place, store) in case.stores.iter().enumerate() {
@@ -284,6 +284,25 @@ pub fn expect(case: &Case, job: &Job) -> Expected {
         }
     }
     expected
+}
+
+/// Rows that are kept on a ground are those that are found after everything else is done: a row that could only be reached
+/// over one that is gone by then is not among them.
+fn count_kept(case: &Case, job: &Job, expected: &mut Expected) {
+    let whole = job.topic == Topic::ShopRedact;
+    let mut after = case.clone();
+    apply(&mut after, expected);
+    for (place, table, map) in case.mapped() {
+        if map.ways.is_empty() || Action::Keep != if whole { map.whole } else { map.customers } {
+            continue;
+        }
+        let keys = shop_keys(case, case.stores[table.store].shops.as_ref(), job);
+        let rows = after.tables[place].rows.iter().filter(|row| is_shops(&after, place, map, row, &keys));
+        let kept = rows.filter(|row| whole || matches(&after, place, map, row, job)).count();
+        if kept > 0 {
+            expected.figures.insert(format!("kept{}", map.key), u64::try_from(kept).unwrap());
+        }
+    }
 }
 
 /// The result key of a store's own shop rows.

@@ -18,7 +18,7 @@ use crate::house::{Database, House, Setting, Webhook};
 /// Rows that one step may take from a shop, where a case says that steps are small.
 const SMALL_STEP: &str = "3";
 /// Smaller cases that are tried before the smallest one found is told.
-const TRIES_MAX: u32 = 3_000;
+const TRIES_MAX: u64 = 1_000;
 
 /// Databases that cases are run on, one after the other.
 pub struct World {
@@ -85,31 +85,32 @@ impl World {
     }
 
     /// Runs a case. One that fails is made smaller, and told.
-    pub async fn hold(&mut self, case: &Case) -> Result<(), String> {
+    pub async fn hold(&mut self, case: &Case, tries_max: u64) -> Result<(), String> {
         let Err(mut found) = self.run(case).await else { return Ok(()) };
         let mut smallest = case.clone();
         let mut tries = 0;
-        let mut place = 0;
-        let mut passed_since = usize::MAX;
-        loop {
-            let candidates = shrink::smaller(&smallest);
+        let (mut place, mut candidates) = (0, shrink::smaller(&smallest));
+        let mut any = false;
+        while tries < tries_max {
             let Some(smaller) = candidates.get(place) else {
-                // A whole pass without anything that could be left out.
-                if passed_since == 0 || candidates.is_empty() || tries > TRIES_MAX {
+                if !any {
                     break;
                 }
-                (place, passed_since) = (0, 0);
+                // Once more from the start, until a whole pass finds nothing that could be left out.
+                (place, any) = (0, false);
                 continue;
             };
+            if !oracle::is_sound(smaller) {
+                place += 1;
+                continue;
+            }
             tries += 1;
             match self.run(smaller).await {
                 Err(failure) if failure.kind == found.kind => {
-                    (smallest, found, passed_since) = (smaller.clone(), failure, 1);
+                    (smallest, found, any) = (smaller.clone(), failure, true);
+                    candidates = shrink::smaller(&smallest);
                 }
                 _ => place += 1,
-            }
-            if tries > TRIES_MAX {
-                break;
             }
         }
         Err(self.told(&smallest, &found))
@@ -290,6 +291,7 @@ pub async fn campaign(dialect: Dialect) {
     let first = one.or_else(|| number("EFFACE_MODEL_FIRST")).unwrap_or(0);
     let cases = if one.is_some() { 1 } else { number("EFFACE_MODEL_CASES").unwrap_or(super::CASES) };
     let seeds = first..first + cases;
+    let tries_max = number("EFFACE_MODEL_TRIES").unwrap_or(TRIES_MAX);
     let failures_max = number("EFFACE_MODEL_FAILURES").unwrap_or(1);
     let mut world = World::new(dialect).await;
     let began = std::time::Instant::now();
@@ -299,7 +301,7 @@ pub async fn campaign(dialect: Dialect) {
         let case = super::generator::case(seed, dialect);
         jobs += case.jobs.len();
         busy += usize::from(case.jobs.iter().any(|job| !oracle::expect(&case, job).figures.is_empty()));
-        if let Err(told) = world.hold(&case).await {
+        if let Err(told) = world.hold(&case, tries_max).await {
             println!("{told}");
             failures.push(seed);
             if failures.len() as u64 >= failures_max {
