@@ -16,10 +16,13 @@ mod instant;
 mod jobs;
 mod keys;
 mod migrate;
+mod ndjson;
 mod output;
 mod plan;
+mod redact;
 mod report;
 mod serve;
+mod unseal;
 mod webhook;
 
 use std::io;
@@ -61,6 +64,8 @@ pub enum Command {
     Jobs(jobs::Args),
     Plan(plan::Args),
     Report(report::Args),
+    Redact(redact::Args),
+    Unseal(unseal::Args),
     Keys(keys::Args),
     Healthcheck(healthcheck::Args),
     Completions(completions::Args),
@@ -89,6 +94,8 @@ impl Cli {
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
+            Command::Redact(args) => redact::run(context, args),
+            Command::Unseal(args) => unseal::run(context, args),
             Command::Keys(args) => keys::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),

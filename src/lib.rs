@@ -9,9 +9,10 @@ pub mod retry;
 pub mod shutdown;
 pub mod telemetry;
 
-// Cellar: SQL and keys.
+// Cellar: SQL, keys and masks.
 pub mod store;
 pub mod seal;
+pub mod redaction;
 
 // Work: the rules; no HTTP, no AMQP.
 pub mod webhook;

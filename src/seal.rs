@@ -11,6 +11,6 @@ pub mod pii;
 mod wrap;
 
 pub use content_keys::{ContentKeyError, ContentKeys};
-pub use envelope::{Aad, ContentKey, SealError, key_id, open, seal};
+pub use envelope::{Aad, ContentKey, SealError, is_envelope, key_id, open, seal};
 pub use keyring::{Keyring, KeyringError, WrappedKey};
 pub use pii::Pii;

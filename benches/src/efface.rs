@@ -58,6 +58,11 @@ impl Efface {
         Process::start(self.command(place).args(["serve", "--role", role]), log)
     }
 
+    /// A command that needs keys and no server.
+    pub fn tool(&self) -> Command {
+        self.command(&Place { listen: "127.0.0.1:0".to_owned(), database_url: "sqlite::memory:", amqp_url: "" })
+    }
+
     fn command(&self, place: &Place<'_>) -> Command {
         let mut command = Command::new(&self.binary);
         for fallback in ["DATABASE_URL", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL", "SHOPIFY_API_SECRET"] {

@@ -14,6 +14,7 @@ mod machine;
 mod peers;
 mod process;
 mod queue;
+mod redact;
 mod report;
 mod services;
 mod webhook;
@@ -41,6 +42,8 @@ enum Bench {
     Jobs(jobs::Arguments),
     /// One Efface process with all roles: time to ready, memory idle and under load.
     Footprint(footprint::Arguments),
+    /// Masks: fields per second in each mode of `efface redact`.
+    Redact(redact::Arguments),
 }
 
 #[tokio::main]
@@ -51,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Ingest(arguments) => ingest::bench(&arguments).await?,
         Bench::Jobs(arguments) => jobs::bench(&arguments).await?,
         Bench::Footprint(arguments) => footprint::bench(&arguments).await?,
+        Bench::Redact(arguments) => redact::bench(&arguments).await?,
     };
     if !arguments.json {
         println!("{}", report.text());

@@ -115,8 +115,10 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         rows: &[Masked],
         shop: impl Fn(usize) -> &'t str,
     ) -> Result<bool, StoreError> {
-        let new: Vec<_> =
-            rows.iter().filter_map(|row| self.masker.replacing(shop(row.job), &table.masks, row)).collect();
+        let new: Vec<_> = rows
+            .iter()
+            .filter_map(|row| self.masker.replacing(shop(row.job), &table.name, &table.masks, row))
+            .collect();
         let all = new.len() == rows.len();
         target::replace(self.conn, &table.name, &table.masks, new).await?;
         Ok(all)

@@ -4,30 +4,42 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::redaction::{Engine, Mode, is_masked, json};
 use crate::seal::Keyring;
-use crate::store::target::{Masked, MaskedColumn, REDACTED, Replacement, Replacing};
+use crate::store::target::{Ident, JsonPath, Masked, MaskedColumn, Replacement, Replacing};
 
-/// Replaces values. Cheap to clone.
+/// Replaces values, with the redaction engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Masker {
-    keyring: Arc<Keyring>,
+    engine: Arc<Engine>,
+}
+
+fn mode(replacement: Replacement) -> Mode {
+    match replacement {
+        Replacement::Redact => Mode::Redact,
+        Replacement::Hash => Mode::Hash,
+        Replacement::Encrypt => Mode::Encrypt,
+        Replacement::Remove => Mode::Remove,
+    }
 }
 
 impl Masker {
-    /// Hashes are keyed by `keyring` and the shop: the same value reads alike within a shop, and nowhere else.
+    /// Hashes and encrypted values are keyed by `keyring` and the shop: the same value hashes alike within a shop, and
+    /// nowhere else.
     pub fn new(keyring: Arc<Keyring>) -> Self {
-        Self { keyring }
+        Self { engine: Arc::new(Engine::new(keyring)) }
     }
 
     /// What to write into a locked row of `shop`; none when nothing in it is left to replace.
-    pub fn replacing(&self, shop: &str, masks: &[MaskedColumn], row: &Masked) -> Option<Replacing> {
+    pub fn replacing(&self, shop: &str, table: &Ident, masks: &[MaskedColumn], row: &Masked) -> Option<Replacing> {
         let mut replacing = row.replacing();
         let mut any = false;
         for (place, (mask, held)) in masks.iter().zip(&row.values).enumerate() {
             let Some(held) = held else { continue };
+            let column = format!("{}.{}", table.as_str(), mask.column.as_str());
             let new = match mask.parts.as_slice() {
-                [(None, replacement)] => self.replace(shop, *replacement, &Value::from(held.as_str())),
-                parts => self.inside(shop, parts, held).map(Value::String),
+                [(None, replacement)] => self.replace(shop, &column, *replacement, &Value::from(held.as_str())),
+                parts => self.inside(shop, &column, parts, held).map(Value::String),
             };
             if let Some(new) = new {
                 replacing.set(place, new);
@@ -37,41 +49,32 @@ impl Masker {
         any.then_some(replacing)
     }
 
+    /// A document that cannot be read exactly stays as it is: it is found again, and its job does not complete.
     fn inside(
         &self,
         shop: &str,
-        parts: &[(Option<crate::store::target::JsonPath>, Replacement)],
+        column: &str,
+        parts: &[(Option<JsonPath>, Replacement)],
         held: &str,
     ) -> Option<String> {
-        let mut document: Value = serde_json::from_str(held).ok()?;
+        let mut document = json::read(held.as_bytes()).ok()?;
         let mut any = false;
         for (path, replacement) in parts {
-            let steps = path.as_ref().map(crate::store::target::JsonPath::steps).unwrap_or_default();
-            any |= walk(&mut document, &steps, &mut |value| self.replace(shop, *replacement, value));
+            let Some(path) = path else { continue };
+            let place = format!("{column}.{path}");
+            any |= walk(&mut document, &path.steps(), &mut |value| self.replace(shop, &place, *replacement, value));
         }
-        any.then(|| document.to_string())
+        any.then(|| json::canonical(&document))
     }
 
     /// The new value, null for one that goes; none for a value that holds nothing or is masked already.
-    fn replace(&self, shop: &str, replacement: Replacement, value: &Value) -> Option<Value> {
-        let text = match value {
-            Value::Null => return None,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        if text.is_empty() && replacement != Replacement::Remove {
-            return None;
-        }
-        match replacement {
-            Replacement::Remove => Some(Value::Null),
-            Replacement::Redact => (text != REDACTED).then(|| REDACTED.into()),
-            Replacement::Hash if text.starts_with("hash:") && text.len() == 69 => None,
-            Replacement::Hash => {
-                let digest = self.keyring.digest("mask", &[shop.as_bytes(), text.as_bytes()]);
-                Some(format!("hash:{}", hex::encode(digest)).into())
-            }
-            Replacement::Encrypt if text.starts_with("enc:") => None,
-            Replacement::Encrypt => Some(REDACTED.into()),
+    fn replace(&self, shop: &str, place: &str, replacement: Replacement, value: &Value) -> Option<Value> {
+        let mode = mode(replacement);
+        match value {
+            Value::Null => None,
+            Value::String(text) if text.is_empty() && replacement != Replacement::Remove => None,
+            Value::String(text) if is_masked(&mode, text) => None,
+            value => Some(self.engine.mask(&mode, shop, place, value).unwrap_or(Value::Null)),
         }
     }
 }
@@ -112,7 +115,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::target::JsonPath;
 
     #[test]
     fn masking_reaches_every_element_and_twice_is_once() {
@@ -120,8 +122,8 @@ mod tests {
         let path = |path| JsonPath::parse(path);
         let parts = [(path("customers[*].email"), Replacement::Hash), (path("note"), Replacement::Remove)];
         let document = json!({"customers":[{"email":"a@example.com"},{"email":null},{"name":"x"}],"note":"secret"});
-        let once = masker.inside("a.myshopify.com", &parts, &document.to_string()).unwrap();
+        let once = masker.inside("a.myshopify.com", "t.c", &parts, &document.to_string()).unwrap();
         assert!(!once.contains("example.com") && !once.contains("secret") && once.contains("hash:"), "{once}");
-        assert_eq!(masker.inside("a.myshopify.com", &parts, &once), None);
+        assert_eq!(masker.inside("a.myshopify.com", "t.c", &parts, &once), None);
     }
 }

@@ -156,6 +156,11 @@ pub fn key_id(sealed: &[u8]) -> Result<&str, SealError> {
     split(sealed).map(|(id, _)| id)
 }
 
+/// Whether the bytes have the form that [`seal`] gives them. Proves nothing about who sealed them.
+pub fn is_envelope(sealed: &[u8]) -> bool {
+    split(sealed).is_ok_and(|(_, rest)| rest.len() >= WRAPPED_LEN + NONCE_LEN + TAG_LEN)
+}
+
 /// Opens what [`seal`] made, when key and place are the same.
 pub fn open(key: &ContentKey, aad: &Aad<'_>, sealed: &[u8]) -> Result<Pii<Vec<u8>>, SealError> {
     let (id, rest) = split(sealed)?;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::envelope::{SealError, is_key_id};
 use super::wrap::{self, KEY_LEN, NONCE_LEN, WRAPPED_LEN};
 
+mod derived;
 mod error;
 mod file;
 

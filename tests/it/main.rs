@@ -23,4 +23,5 @@ mod jobs;
 mod model;
 mod npm;
 mod outside;
+mod redact;
 mod stopped_worker;

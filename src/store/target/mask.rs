@@ -27,8 +27,8 @@ pub enum Replacement {
 /// What a redacted value reads as.
 pub const REDACTED: &str = "***REDACTED***";
 
-/// Characters of a hashed value: `hash:` and 64 of hexadecimal.
-const HASHED_LEN: usize = 69;
+/// Characters behind `enc:`, at least: an envelope holds a wrapped key, nonces and tags.
+const SEALED_LEN: usize = 120;
 
 /// A column of which something is masked.
 #[derive(Clone, Debug)]
@@ -69,14 +69,23 @@ impl Replacing {
     }
 }
 
+/// Whether a text still holds something to replace. What is masked already is told by its whole form, as
+/// `redaction::is_masked` tells it.
 fn not_yet(backend: DbBackend, text: &str, replacement: Replacement) -> String {
-    match replacement {
-        Replacement::Remove => format!("{text} IS NOT NULL"),
-        Replacement::Redact => format!("{text} NOT IN ('','{REDACTED}')"),
-        Replacement::Hash => format!("({text}<>'' AND NOT ({text} LIKE 'hash:%' AND length({text})={HASHED_LEN}))"),
-        Replacement::Encrypt if backend == DbBackend::Postgres => format!("({text}<>'' AND {text} NOT LIKE 'enc:%')"),
-        Replacement::Encrypt => format!("({text}<>'' AND substr({text},1,4)<>'enc:')"),
-    }
+    let masked = match (replacement, backend) {
+        (Replacement::Remove, _) => return format!("{text} IS NOT NULL"),
+        (Replacement::Redact, _) => format!("{text}='{REDACTED}'"),
+        (Replacement::Hash, DbBackend::Postgres) => format!("{text} ~ '^hash:[0-9a-f]{{64}}$'"),
+        (Replacement::Hash, _) => {
+            format!("({text} GLOB 'hash:*' AND length({text})=69 AND substr({text},6) NOT GLOB '*[^0-9a-f]*')")
+        }
+        (Replacement::Encrypt, DbBackend::Postgres) => format!("{text} ~ '^enc:[A-Za-z0-9_-]{{{SEALED_LEN},}}$'"),
+        (Replacement::Encrypt, _) => format!(
+            "({text} GLOB 'enc:*' AND length({text})>={} AND substr({text},5) NOT GLOB '*[^A-Za-z0-9_-]*')",
+            SEALED_LEN + 4
+        ),
+    };
+    format!("({text}<>'' AND NOT {masked})")
 }
 
 /// The condition that any masked column of the row `t` still holds something to replace.

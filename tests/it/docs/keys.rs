@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use efface::config::{DEFAULTS, LoadOptions};
 use efface::erasure::data_map::{DataMap, REFERENCE};
+use efface::redaction::Policy;
 
 use super::text;
 
@@ -66,6 +67,8 @@ fn every_sample_of_configuration_loads() {
             let place = format!("{}:\n{}", document.name, block.code);
             if block.code.starts_with("# shopify.app.toml") {
                 block.code.parse::<toml::Table>().unwrap_or_else(|error| panic!("{place}{error}"));
+            } else if block.code.contains("[[rule]]") {
+                Policy::parse(&block.code).unwrap_or_else(|problems| panic!("{place}{problems}"));
             } else if block.code.contains("[[table]]") {
                 let map = format!("{REFERENCE}\n{}", block.code);
                 DataMap::parse(&map).unwrap_or_else(|problems| panic!("{place}{problems}"));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use entity::gdpr_job::{JobStatus, Model, Outcome};
+use sea_orm::ConnectionTrait as _;
 use serde_json::{Value, json};
 
 use super::figure;
@@ -60,8 +61,8 @@ shop_redact = "delete"
 mask = [
     { column = "name", with = "redact" },
     { column = "nick", with = "remove" },
-    { column = "token", with = "hash" },
-    { column = "document", json = "contacts[*].email", with = "redact" },
+    { column = "token", with = "encrypt" },
+    { column = "document", json = "contacts[*].email", with = "hash" },
 ]
 result_key = "deletedProfiles"
 
@@ -156,7 +157,7 @@ both_databases! {
         assert_eq!(count(&house, "orders").await, 2);
         assert_eq!(count(&house, "order_lines").await, 2);
         assert_eq!(count(&house, "invoices").await, 3);
-        let masked = "profiles WHERE domain = 'ada.myshopify.com' AND name = '***REDACTED***' AND nick IS NULL AND token LIKE 'hash:%'";
+        let masked = "profiles WHERE domain = 'ada.myshopify.com' AND name = '***REDACTED***' AND nick IS NULL AND token LIKE 'enc:%' AND length(token) > 120";
         assert_eq!(count(&house, masked).await, 2);
         assert_eq!(count(&house, "profiles WHERE name IN ('John', 'Jane')").await, 2, "John, and Jane of the other shop");
         let whole = "profiles WHERE id = 3 AND nick IS NULL AND name = '' AND token IS NULL AND CAST(document AS text) LIKE '%9007199254740993%'";
@@ -194,7 +195,6 @@ both_databases! {
         let elsewhere = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", elsewhere.path().join("crm.db").display());
         let crm = efface::store::Store::connect(&url, efface::store::PoolLimits::default()).await.unwrap();
-        use sea_orm::ConnectionTrait as _;
         for statement in [
             "CREATE TABLE contacts (id integer PRIMARY KEY, shop text, email text)",
             "INSERT INTO contacts VALUES (1, 'ada.myshopify.com', 'JANE.DOE.4711@example.com'), \
