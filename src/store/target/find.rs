@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use super::keys::placed;
 use super::mask::unmasked;
 use super::reach::{row_id, row_names};
-use super::{Count, Ident, Keys, MaskedColumn, Reach, Rows, Way};
+use super::{Count, Ident, Keys, MaskedColumn, Place, Reach, Rows, Way};
 use crate::store::StoreError;
 use crate::store::rows::Rows as Table;
 
@@ -70,7 +70,10 @@ pub async fn count_found(conn: &impl ConnectionTrait, probes: &[Probe<'_>]) -> R
             let table = shared.table(backend, keys);
             found.push((table, probe.reach.needed(*which).from(), probe.wanted(backend, *which)));
         }
-        let one_to_one = found.len() == 1 && probe.reach.hops.is_empty() && !matches!(probe.ways[0].0, Rows::WholeShop);
+        // Of an array or a document, several keys may find the same row.
+        let whole = |which: &Rows<'_>| matches!(which, Rows::Matching(way) if way.place == Place::Whole);
+        let one_to_one =
+            found.len() == 1 && probe.reach.hops.is_empty() && probe.ways.iter().all(|(way, _)| whole(way));
         selects.push(if one_to_one {
             // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop
             // alone would visit all of a large shop's rows.

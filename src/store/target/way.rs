@@ -98,8 +98,7 @@ impl Way {
 /// A `FROM` list that gives one row per value at a path of a JSON column, and the value's expression in it.
 pub(super) fn json_values(backend: DbBackend, column: &str, path: &JsonPath) -> (String, String) {
     if backend == DbBackend::Postgres {
-        let from = format!("jsonb_path_query(CAST({column} AS jsonb), '{}') AS e(v)", path.sql_json());
-        return (from, "e.v".to_owned());
+        return jsonb_values(column, path);
     }
     let document = format!("CASE WHEN json_valid({column}) THEN {column} ELSE '{{}}' END");
     let (walks, last) = path.walks();
@@ -120,6 +119,25 @@ pub(super) fn json_values(backend: DbBackend, column: &str, path: &JsonPath) -> 
         format!("CASE WHEN json_valid({holder}) THEN json_extract({holder},'{last}') END")
     };
     (from, value)
+}
+
+/// As SQLite's: a name looks into objects alone, a walk into arrays alone. Paths of SQL/JSON take liberties with arrays.
+fn jsonb_values(column: &str, path: &JsonPath) -> (String, String) {
+    let mut from = format!("(SELECT CAST({column} AS jsonb) AS j) AS d");
+    let mut holder = "d.j".to_owned();
+    for (place, step) in path.steps().into_iter().enumerate() {
+        if let Some(name) = step {
+            holder = format!("({holder}->'{name}')");
+            continue;
+        }
+        let _ = write!(
+            from,
+            " CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof({holder}) WHEN 'array' THEN {holder} \
+             ELSE '[]' END) AS e{place}(v)"
+        );
+        holder = format!("e{place}.v");
+    }
+    (from, holder)
 }
 
 /// A JSON value's text: what a scalar says, without quotes.

@@ -15,7 +15,7 @@ use super::words::{
 };
 
 /// What masks do, and how often.
-const REPLACEMENTS: [With; 4] = [With::Redact, With::Redact, With::Hash, With::Remove];
+const REPLACEMENTS: [With; 5] = [With::Redact, With::Redact, With::Hash, With::Encrypt, With::Remove];
 
 /// The case of a seed: always the same one.
 pub fn case(seed: u64, dialect: Dialect) -> Case {

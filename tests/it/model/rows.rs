@@ -91,7 +91,13 @@ pub fn document(random: &mut Random, about: About) -> Json {
             ("customer", json!(null)),
             ("orders", json!({ "id": ORDERS[about.order], "x": { "id": ORDERS[about.order] } })),
             ("ids", json!(ORDERS[about.order])),
-            ("ids", json!([[ORDERS[about.order]], {}, null, false])),
+            ("ids", json!([[ORDERS[about.order]], {}, null, false, true, 1.0])),
+            ("order-id", json!(true)),
+            (
+                "customer",
+                json!(json!({ "id": PEOPLE[about.person].id, "email": PEOPLE[about.person].email }).to_string()),
+            ),
+            ("orders", json!([json!({ "id": ORDERS[about.order] }).to_string()])),
             ("order-id", json!([ORDERS[about.order]])),
             ("Select", json!([{ "from": PEOPLE[about.person].email }])),
         ]);
