@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use efface::app::{App, AppError};
+use efface::app::App;
 use efface::audit::Actor;
 use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
@@ -74,11 +74,6 @@ impl House {
     /// A second process over the same database and clock, with pools, locks and bells of its own.
     pub async fn another(&self, settings: &[Setting<'_>]) -> App {
         build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
-    }
-
-    /// As [`Self::another`], which may turn out not to open.
-    pub async fn try_another(&self, settings: &[Setting<'_>]) -> Result<App, AppError> {
-        try_build(&self.database, settings, self.clock.clone(), self.shutdown.clone()).await
     }
 
     /// A process that is told to stop on its own.
@@ -233,15 +228,6 @@ impl Drop for House {
 }
 
 async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shutdown: Shutdown) -> App {
-    try_build(database, settings, clock, shutdown).await.unwrap()
-}
-
-async fn try_build(
-    database: &Database,
-    settings: &[Setting<'_>],
-    clock: Clock,
-    shutdown: Shutdown,
-) -> Result<App, AppError> {
     let mut overrides = vec![
         ("database.url", database.url()),
         ("keys.file", database.keys_file()),
@@ -252,7 +238,7 @@ async fn try_build(
     overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
     let overrides = overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
     let config = Config::load(&LoadOptions { overrides, ..LoadOptions::default() }).unwrap();
-    App::build(config, clock, shutdown).await
+    App::build(config, clock, shutdown).await.unwrap()
 }
 
 /// Compiles each test twice: into `mod sqlite` and into `mod postgres`, which needs a server.

@@ -103,20 +103,27 @@ pub(super) fn json_values(backend: DbBackend, column: &str, path: &JsonPath) -> 
     let document = format!("CASE WHEN json_valid({column}) THEN {column} ELSE '{{}}' END");
     let (walks, last) = path.walks();
     let mut from = format!("(SELECT {document} AS j) AS d");
-    let mut holder = "d.j".to_owned();
+    let (mut holder, mut looks_in, mut kind) = ("d.j".to_owned(), "1".to_owned(), String::new());
     for (place, walk) in walks.iter().enumerate() {
-        // What a walk meets that is no array has no elements.
+        // What a walk meets that is no array has no elements, and a text is a text, even one that reads as JSON.
         let _ = write!(
             from,
-            " JOIN json_each(CASE WHEN json_valid({holder}) AND json_type({holder},'{walk}')='array' \
-             THEN json_extract({holder},'{walk}') ELSE '[]' END) AS e{place}"
+            " JOIN json_each(CASE WHEN {looks_in} THEN CASE json_type({holder},'{walk}') WHEN 'array' \
+             THEN json_extract({holder},'{walk}') ELSE '[]' END ELSE '[]' END) AS e{place}"
         );
         holder = format!("e{place}.value");
+        kind = format!("e{place}.type");
+        looks_in = format!("{kind} IN ('object','array')");
     }
+    // SQLite reads true as 1, which may be an id.
+    let value = |kind: &str, value: &str| {
+        format!("CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE {value} END")
+    };
     let value = if last == "$" && !walks.is_empty() {
-        holder
+        value(&kind, &holder)
     } else {
-        format!("CASE WHEN json_valid({holder}) THEN json_extract({holder},'{last}') END")
+        let value = value(&format!("json_type({holder},'{last}')"), &format!("json_extract({holder},'{last}')"));
+        format!("CASE WHEN {looks_in} THEN {value} END")
     };
     (from, value)
 }

@@ -13,7 +13,7 @@ use super::oracle::{self, MATCH_KEY};
 use super::schema::{Case, Dialect, Job, Topic};
 use super::words::SHOPS;
 use super::{shrink, sql};
-use crate::house::{Database, House, Setting, Webhook};
+use crate::house::{Database, House, Webhook};
 
 /// Rows that one step may take from a shop, where a case says that steps are small.
 const SMALL_STEP: &str = "3";
@@ -27,8 +27,9 @@ pub struct World {
     /// The default store's connection and those of the others, in the order of [`super::schema::Case::stores`].
     connections: Vec<DatabaseConnection>,
     others: Vec<Database>,
-    /// Settings of every case; the data map's file is written anew for each.
-    settings: Vec<(&'static str, String)>,
+    /// Two processes over the default store, which read the data map anew for each case: one takes whole shops in steps of
+    /// a few rows.
+    apps: [App; 2],
     map_file: std::path::PathBuf,
     folder: tempfile::TempDir,
     run: u32,
@@ -64,13 +65,6 @@ impl World {
             connections.push(sea_orm::Database::connect(options).await.unwrap());
         }
         let folder = tempfile::tempdir().unwrap();
-        let map_file = folder.path().join("data-map.toml");
-        let settings = vec![
-            ("data_map.file", map_file.display().to_string()),
-            ("data_map.match_keys.crm", MATCH_KEY.to_owned()),
-            ("stores.second.url", others[0].url()),
-            ("stores.third.url", others[1].url()),
-        ];
         for connection in &connections {
             if connection.get_database_backend() == sea_orm::DbBackend::Postgres {
                 // What is left of a crash is of no interest here; a commit need not wait for the disk.
@@ -78,10 +72,26 @@ impl World {
                 connection.execute_unprepared(sql).await.unwrap();
             }
         }
-        Self { house, dialect, connections, others, settings, map_file, folder, run: 0 }
+        let map_file = folder.path().join("data-map.toml");
+        std::fs::write(&map_file, "version = 1\n").unwrap();
+        let (file, second, third) = (map_file.display().to_string(), others[0].url(), others[1].url());
+        let settings = |step: &'static str| {
+            [
+                ("data_map.file", file.as_str()),
+                ("data_map.match_keys.crm", MATCH_KEY),
+                ("stores.second.url", second.as_str()),
+                ("stores.third.url", third.as_str()),
+                ("jobs.batch_rows_max", step),
+            ]
+        };
+        let apps = [house.another(&settings("5000")).await, house.another(&settings(SMALL_STEP)).await];
+        Self { house, dialect, connections, others, apps, map_file, folder, run: 0 }
     }
 
     pub async fn close(self) {
+        for app in self.apps {
+            app.store().close().await;
+        }
         for connection in self.connections.into_iter().skip(1) {
             connection.close().await.unwrap();
         }
@@ -154,24 +164,17 @@ impl World {
         Ok(())
     }
 
-    async fn run_jobs(&self, case: &Case) -> Result<(), Failure> {
+    async fn run_jobs(&mut self, case: &Case) -> Result<(), Failure> {
         std::fs::write(&self.map_file, toml(case, self.run)).unwrap();
-        let step = if case.small_steps { SMALL_STEP } else { "5000" };
-        let settings = self.settings.iter().map(|(key, value)| (*key, value.as_str()));
-        let settings: Vec<Setting<'_>> = settings.chain([("jobs.batch_rows_max", step)]).collect();
-        let app = self.house.try_another(&settings).await.map_err(|error| failure("map", format!("{error:?}")))?;
+        let app = &mut self.apps[usize::from(case.small_steps)];
+        app.reread_data_map().await.map_err(|error| failure("map", format!("{error:?}")))?;
         let mut model = case.clone();
         let rounds: Vec<&[Job]> =
             if case.together { vec![&case.jobs] } else { case.jobs.iter().map(std::slice::from_ref).collect() };
-        let mut result = Ok(());
         for jobs in rounds {
-            result = self.round(&app, &mut model, jobs).await;
-            if result.is_err() {
-                break;
-            }
+            self.round(&self.apps[usize::from(case.small_steps)], &mut model, jobs).await?;
         }
-        app.store().close().await;
-        result
+        Ok(())
     }
 
     /// Posts jobs, works them, and holds results and tables against the model, which goes on from there.
