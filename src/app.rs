@@ -1,6 +1,7 @@
 //! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
 
 mod doors;
+mod signer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::config::{self, Config};
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
 use crate::http;
 use crate::intake::Intake;
@@ -31,6 +33,8 @@ use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
 use crate::shutdown::Shutdown;
 use crate::store::{PoolLimits, Store, StoreError};
 use crate::webhook::Secrets;
+
+pub use signer::signer;
 
 /// How long tasks may take to come to an end once a shutdown has begun.
 const GRACE: Duration = Duration::from_secs(20);
@@ -180,6 +184,7 @@ pub struct App {
     clock: Clock,
     store: Store,
     keys: ContentKeys,
+    signer: Signer,
     intake: Intake,
     secrets: Secrets,
     stores: Stores,
@@ -203,11 +208,12 @@ impl App {
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+        let signer = signer(&config, &keyring);
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
         let intake =
             Intake::new(store.clone(), Arc::clone(&keyring), keys.clone(), clock.clone(), due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, intake, secrets, stores, keyring, wake, shutdown })
+        Ok(Self { config, clock, store, keys, signer, intake, secrets, stores, keyring, wake, shutdown })
     }
 
     /// The database, for whoever wants to look on.
@@ -237,6 +243,11 @@ impl App {
     /// The daily keys that payloads are sealed with.
     pub fn keys(&self) -> &ContentKeys {
         &self.keys
+    }
+
+    /// What signs receipts.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The bell that intake rings and workers hear.
@@ -352,6 +363,7 @@ impl App {
             stores: self.stores.clone(),
             masker: Masker::new(Arc::clone(&self.keyring)),
             exporter: Exporter::new(self.stores.clone(), self.keys.clone(), self.config.export.keep_days),
+            signer: self.signer.clone(),
             planner: self.planner(),
         }
     }

@@ -23,6 +23,7 @@ mod redact;
 mod report;
 mod serve;
 mod unseal;
+mod verify;
 mod webhook;
 
 use std::io;
@@ -67,6 +68,7 @@ pub enum Command {
     Redact(redact::Args),
     Unseal(unseal::Args),
     Keys(keys::Args),
+    Verify(verify::Args),
     Healthcheck(healthcheck::Args),
     Completions(completions::Args),
 }
@@ -97,6 +99,7 @@ impl Cli {
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),
             Command::Keys(args) => keys::run(context, args),
+            Command::Verify(args) => verify::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),
         }

@@ -12,6 +12,7 @@ mod auth;
 mod broker;
 mod data_map;
 mod database;
+mod evidence;
 mod export;
 mod http;
 mod jobs;
@@ -34,6 +35,7 @@ pub use auth::{Auth, Role, Token};
 pub use broker::Broker;
 pub use data_map::DataMap;
 pub use database::Database;
+pub use evidence::{Evidence, Horizon};
 pub use export::Export;
 pub use http::Http;
 pub use jobs::{Approval, Jobs};
@@ -66,6 +68,7 @@ pub struct Config {
     pub keys: Keys,
     pub jobs: Jobs,
     pub export: Export,
+    pub evidence: Evidence,
     pub retention: Retention,
     pub log: Log,
     effective: Vec<Effective>,
@@ -131,6 +134,7 @@ impl Config {
             keys: Keys::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             export: Export::read(&mut reader),
+            evidence: Evidence::read(&mut reader),
             retention: Retention::read(&mut reader),
             log: Log::read(&mut reader),
             effective: Vec::new(),

@@ -8,6 +8,7 @@ pub mod approval;
 pub mod command;
 pub mod machine;
 pub mod query;
+mod receipts;
 pub mod report;
 pub mod rescue;
 pub mod run;

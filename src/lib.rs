@@ -19,6 +19,7 @@ pub mod webhook;
 pub mod audit;
 pub mod erasure;
 pub mod export;
+pub mod evidence;
 pub mod job;
 pub mod intake;
 

@@ -5,6 +5,7 @@
 
 pub mod audit_log;
 pub mod content_key;
+pub mod deletion_receipt;
 pub mod error;
 pub mod export_package;
 pub mod gdpr_job;

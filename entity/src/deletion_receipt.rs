@@ -24,7 +24,7 @@ pub struct Model {
     pub outcome: Outcome,
     /// The DSSE envelope, byte for byte as signed. Set by the signer; never changes.
     pub envelope: Vec<u8>,
-    /// Which signing key signed it. Set by the signer; never changes.
+    /// Which signing key signed it: SHA-256 of its `SubjectPublicKeyInfo`, in hex. Set by the signer; never changes.
     #[sea_orm(column_type = "Text")]
     pub key_id: String,
     /// When it was signed. Set by the signer; never changes.

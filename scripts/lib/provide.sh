@@ -1,4 +1,4 @@
-# What scripts/test needs before it can begin: Rust's tools, the two servers, the npm package. Each function either
+# What scripts/test needs before it can begin: Rust's tools, the two servers, the packages of npm and PyPI. Each function either
 # provides it or says exactly what is missing. Sourced by scripts/test; uses $work.
 
 require_rust() {
@@ -94,5 +94,29 @@ provide_npm_package() {
     export EFFACE_TEST_SHOPIFY_API=$folder
   else
     npm_missing="npm could not install it: $(grep -m 1 -i 'npm error' "$work/npm.log" || echo 'no answer within 180 s')"
+  fi
+}
+
+# Other people's verifiers check our receipts in the pypi:: tests. Sets pypi_packages to their versions, or pypi_missing to why
+# there are none.
+provide_pypi_packages() {
+  local folder=$work/pypi limit=''
+  pypi_packages='' pypi_missing=''
+  if ! command -v python3 >/dev/null || ! python3 -m pip --version >/dev/null 2>&1; then
+    pypi_missing='python3 with pip is not installed'
+    return
+  fi
+  command -v timeout >/dev/null && limit='timeout 180'
+  echo "── Installing securesystemslib, in-toto-attestation and jsonschema into a temporary folder"
+  if $limit python3 -m pip install --target "$folder" --quiet --disable-pip-version-check --no-input --retries 1 \
+    --root-user-action=ignore 'securesystemslib[crypto]==1.*' 'in-toto-attestation==0.9.*' 'jsonschema==4.*' \
+    </dev/null >"$work/pip.log" 2>&1; then
+    pypi_packages=$(
+      PYTHONPATH=$folder python3 -c 'from importlib.metadata import version
+print(", ".join(f"{name} {version(name)}" for name in ["securesystemslib", "in-toto-attestation", "jsonschema"]))'
+    )
+    export EFFACE_TEST_PYPI=$folder
+  else
+    pypi_missing="pip could not install them: $(grep -m 1 -i 'error' "$work/pip.log" || echo 'no answer within 180 s')"
   fi
 }

@@ -1,6 +1,6 @@
 # Running the tests and counting them by what they need. Sourced by scripts/test; uses $work, $embedded, $test_args.
 #
-# A test says by its module path what it needs: `postgres::`, `rabbitmq::` (PostgreSQL as well), `npm::`; every other test
+# A test says by its module path what it needs: `postgres::`, `rabbitmq::` (PostgreSQL as well), `npm::`, `pypi::`; every other test
 # runs on SQLite or on nothing. Tests with `chaos` in their path kill and restart the private services, so they run alone.
 
 run_tests() {
@@ -16,7 +16,7 @@ run_tests() {
     return
   fi
   if [ "$embedded" = 1 ]; then
-    skipped+=(postgres rabbitmq npm)
+    skipped+=(postgres rabbitmq npm pypi)
   else
     echo "── tests: start the services"
     if ! start_services; then
@@ -25,6 +25,7 @@ run_tests() {
       return
     fi
     [ -n "$npm_package" ] || skipped+=(npm)
+    [ -n "$pypi_packages" ] || skipped+=(pypi)
     [ -n "${EFFACE_TEST_SERVICES:-}" ] || chaos_too=0
   fi
   echo "── tests: run"
@@ -141,13 +142,14 @@ count() { grep -cE "$1" "$work/results"; }
 
 # Adds the closing lines of the tests: what ran against what, or why it did not.
 report_tests() {
-  local tests_passed tests_failed verdict=ok npm rabbitmq postgres runner='cargo test'
+  local tests_passed tests_failed verdict=ok npm pypi rabbitmq postgres runner='cargo test'
   tests_passed=$(count '^ok ')
   tests_failed=$(count '^failed ')
   npm=$(count '[$:]npm::')
-  rabbitmq=$(grep -vE '[$:]npm::' "$work/results" | grep -cE '[$:]rabbitmq::')
-  postgres=$(grep -vE '[$:](npm|rabbitmq)::' "$work/results" | grep -cE '[$:]postgres::')
-  local embedded_too=$((tests_passed + tests_failed - npm - rabbitmq - postgres))
+  pypi=$(count '[$:]pypi::')
+  rabbitmq=$(grep -vE '[$:](npm|pypi)::' "$work/results" | grep -cE '[$:]rabbitmq::')
+  postgres=$(grep -vE '[$:](npm|pypi|rabbitmq)::' "$work/results" | grep -cE '[$:]postgres::')
+  local embedded_too=$((tests_passed + tests_failed - npm - pypi - rabbitmq - postgres))
   # No test failed by name, yet the runner is not content: it was cut short, or a process died without a word.
   if [ "$tests_failed" = 0 ] && [ "$tests_status" != 0 ]; then tests_failed=1; fi
   passed=$((passed + tests_passed)) failed=$((failed + tests_failed))
@@ -158,7 +160,7 @@ report_tests() {
   report+=("  SQLite, or no server: $embedded_too tests")
   [ "$ignored" -eq 0 ] || report+=("  marked #[ignore], not run: $((ignored)) tests")
   if [ "$embedded" = 1 ]; then
-    report+=("  PostgreSQL, RabbitMQ, npm package: not run (--embedded)")
+    report+=("  PostgreSQL, RabbitMQ, packages of npm and PyPI: not run (--embedded)")
     return
   fi
   report+=("  PostgreSQL $postgres_version ($(origin "$database_url" DATABASE_URL)): $postgres tests")
@@ -167,6 +169,11 @@ report_tests() {
     report+=("  npm @shopify/shopify-api $npm_package: $npm tests")
   else
     report+=("  npm @shopify/shopify-api: not run, $npm_missing")
+  fi
+  if [ -n "$pypi_packages" ]; then
+    report+=("  PyPI $pypi_packages: $pypi tests")
+  else
+    report+=("  PyPI securesystemslib and others: not run, $pypi_missing")
   fi
   if [ "$chaos_too" = 0 ]; then
     report+=("  chaos tests with servers: not run, they kill only services that this script started")

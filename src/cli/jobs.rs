@@ -1,14 +1,18 @@
 //! `efface jobs`: the duties, one by one.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use entity::gdpr_job::{JobStatus, JobType};
 
 use super::confirm::require_yes;
 use super::{Context, Exit, UsageError, output};
-use crate::app::open_store;
+use crate::app::{load_keys, open_store, signer};
 use crate::audit::Actor;
 use crate::clock::{Clock, rfc3339};
+use crate::evidence::receipt;
 use crate::http::Cursor;
 use crate::http::view::{JobPage, JobView};
 use crate::job::command::{self, Command, CommandError};
@@ -20,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   efface jobs list --status failed,held
   efface jobs show gdpr_…
+  efface jobs receipt gdpr_… --output receipt.json
   efface jobs retry gdpr_…
   efface jobs cancel gdpr_… --reason \"sent by mistake, ticket 4711\" --yes";
 
@@ -39,6 +44,14 @@ pub enum Action {
     Show {
         /// The job's id, gdpr_…
         id: String,
+    },
+    /// Print or write the signed receipt of a job that ended
+    Receipt {
+        /// The job's id, gdpr_…
+        id: String,
+        /// Write it to this file, byte for byte as it was signed
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Queue a failed job again
     Retry {
@@ -104,9 +117,13 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let (id, command) = match &args.action {
         Action::List(list) => return run_list(context, &store, list).await,
         Action::Show { id } => return show(context, &store, id).await,
+        Action::Receipt { id, output } => return run_receipt(&store, id, output.as_deref()).await,
         Action::Retry { id } => (id, Command::Retry),
         Action::Release { id, plan } => (id, Command::Release { plan: plan.clone() }),
-        Action::Cancel { id, reason, .. } => (id, Command::Cancel { reason: reason.clone() }),
+        Action::Cancel { id, reason, .. } => {
+            let signer = signer(&config, &load_keys(&config)?);
+            (id, Command::Cancel { reason: reason.clone(), signer })
+        }
     };
     let actor = Actor::Operator("cli".to_owned());
     let wake = Wake::default();
@@ -152,6 +169,22 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
 async fn show(context: &Context, store: &Store, id: &str) -> anyhow::Result<Exit> {
     let job = query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
     print(context, &JobView::from(job))?;
+    Ok(Exit::Done)
+}
+
+/// The receipt itself to stdout or to a file: with `--json` too, for it is JSON.
+async fn run_receipt(store: &Store, id: &str, file: Option<&Path>) -> anyhow::Result<Exit> {
+    let Some(receipt) = receipt::find(store, id).await? else {
+        query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
+        anyhow::bail!("{id} has no receipt yet: a job gets it when it is completed or cancelled");
+    };
+    match file {
+        Some(file) => {
+            std::fs::write(file, receipt).with_context(|| format!("{} cannot be written", file.display()))?;
+            output::talk(&format!("written to {}", file.display()));
+        }
+        None => output::raw(&format!("{}\n", String::from_utf8(receipt)?))?,
+    }
     Ok(Exit::Done)
 }
 

@@ -7,13 +7,16 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Context, Exit, UsageError, output};
+use crate::app::signer;
+use crate::evidence::receipt::ALGORITHM;
 use crate::seal::Keyring;
 
 const EXAMPLES: &str = "\
 Examples:
-  efface keys generate --output /etc/efface/keys.json";
+  efface keys generate --output /etc/efface/keys.json
+  efface keys show > efface.pub          for those who verify receipts";
 
-/// Make the keys that seal personal data and sign receipts
+/// Make the keys that seal personal data and sign receipts, and show the public one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -32,10 +35,21 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Print the public key that receipts are signed with
+    ///
+    /// As PEM, which `efface verify --key` and other tools read. It is no secret: give it to auditors on a way of its own,
+    /// and not together with the receipts that it is to verify.
+    Show,
 }
 
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    let Action::Generate { output: file } = &args.action;
+    match &args.action {
+        Action::Generate { output } => generate(context, output.as_ref()),
+        Action::Show => show(context),
+    }
+}
+
+fn generate(context: &Context, file: Option<&PathBuf>) -> anyhow::Result<Exit> {
     let file = if let Some(file) = file {
         context.log_without_config();
         file.clone()
@@ -49,6 +63,21 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         output::json(&json!({ "file": file }))?;
     } else {
         output::raw(&format!("{}\n", file.display()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(context: &Context) -> anyhow::Result<Exit> {
+    let config = context.config(Vec::new())?;
+    let file = config.keys_file().ok_or_else(|| UsageError("set keys.file, the file that has the keys".to_owned()))?;
+    let keyring = Keyring::load(&file).with_context(|| format!("the keys at {} cannot be used", file.display()))?;
+    let signer = signer(&config, &keyring);
+    let key = signer.public_key();
+    if context.json() {
+        output::json(&json!({ "keyId": key.id(), "algorithm": ALGORITHM, "publicKey": key.to_pem() }))?;
+    } else {
+        output::talk(&format!("key id {}", key.id()));
+        output::raw(&key.to_pem())?;
     }
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@
 //! ```text
 //! jobs(&self, filter: JobFilter, page: PageWish)              -> Result<JobPage, Problem>
 //! job(&self, id: &str)                                        -> Result<JobView, Problem>            JobNotFound
+//! receipt(&self, id: &str)                                    -> Result<Vec<u8>, Problem>            JobNotFound, NoReceipt
 //! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
 //!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
 //! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
@@ -14,6 +15,7 @@ mod cursor;
 mod jobs;
 mod jobs_source;
 mod query;
+mod receipts;
 mod reports;
 pub mod view;
 
@@ -34,6 +36,7 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
     let routes = Router::new()
         .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
         .route("/v1/jobs/{id}", permit(Permission::ReadJobs, get(jobs::show)))
+        .route("/v1/jobs/{id}/receipt", permit(Permission::ReadJobs, get(receipts::show)))
         .route("/v1/jobs/{id}/retry", permit(Permission::ChangeJobs, post(jobs::retry)))
         .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
         .route("/v1/jobs/{id}/plan", permit(Permission::ReadJobs, get(jobs::plan)))

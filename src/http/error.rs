@@ -57,6 +57,8 @@ pub enum Problem {
     },
     /// No job has that id.
     JobNotFound,
+    /// The job has not ended yet, so there is no receipt of it.
+    NoReceipt,
     /// The job's state does not allow what was asked.
     TransitionNotAllowed {
         /// The job's status.
@@ -129,6 +131,7 @@ impl Problem {
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "The role does not allow this"),
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not right"),
             Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "There is no such job"),
+            Self::NoReceipt => (StatusCode::NOT_FOUND, "no-receipt", "There is no receipt yet"),
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
@@ -161,6 +164,7 @@ impl Problem {
             }
             Self::NoPlan => Some("its sealed payload is gone or cannot be read".into()),
             Self::NotAcceptable { offered } => Some(format!("offered: {offered}").into()),
+            Self::NoReceipt => Some("a job gets its receipt when it is completed or cancelled".into()),
             Self::NotFound
             | Self::MethodNotAllowed
             | Self::Unauthentic

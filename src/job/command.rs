@@ -8,8 +8,9 @@ use super::machine::{self, Effect, Event, Refused, State};
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
+use crate::evidence::receipt::Signer;
 use crate::store::gdpr_job::{self, query};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deletion_receipt};
 
 /// An operator's wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub enum Command {
     Retry,
     /// Let a held job go on. One that waits for an approval goes on only with the hash of the plan it waits with.
     Release { plan: Option<String> },
-    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log.
-    Cancel { reason: String },
+    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log. The receipt that it
+    /// was not executed is signed with it.
+    Cancel { reason: String, signer: Signer },
 }
 
 /// Why a command was not carried out.
@@ -69,7 +71,7 @@ pub async fn apply(
     let event = match &command {
         Command::Retry => Event::Requeued { at: now },
         Command::Release { .. } => Event::Released { at: now },
-        Command::Cancel { reason } => Event::Cancelled { reason: reason.clone() },
+        Command::Cancel { reason, .. } => Event::Cancelled { reason: reason.clone() },
     };
     let approved = approved(&job, &command)?;
     let because = super::settle::describe(&event);
@@ -80,6 +82,9 @@ pub async fn apply(
     }
     if let Some(hash) = &approved {
         gdpr_job::approve_plan(&*tx, id, hash).await?;
+    }
+    if let Command::Cancel { signer, .. } = &command {
+        deletion_receipt::insert(&*tx, vec![super::receipts::of_cancelled(signer, &job, now)?]).await?;
     }
     let entry = Entry {
         actor,

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::erasure::mask::Masker;
 use crate::erasure::progress::Progress;
 use crate::erasure::stores::Stores;
+use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
@@ -76,6 +77,7 @@ pub struct Tools {
     pub stores: Stores,
     pub masker: Masker,
     pub exporter: Exporter,
+    pub signer: Signer,
     /// Makes plans, and opens the sealed payloads for the identifiers that only they have.
     pub planner: Planner,
 }
@@ -330,7 +332,7 @@ impl Inner {
         let progress = Progress { counts: collected.counts.clone(), ..Progress::default() };
         self.tools.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
         let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
-        settle::complete(&*tx, &self.tools.stores, now, &[finished]).await?;
+        settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
         tx.commit().await?;
         hand.put_down(&task.claim.id);
         Ok(())

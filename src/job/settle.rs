@@ -14,9 +14,10 @@ use crate::erasure::data_map::StoreMap;
 use crate::erasure::progress::{Progress, StoreStep};
 use crate::erasure::stores::Stores;
 use crate::erasure::verify::Verified;
+use crate::evidence::receipt::Signer;
 use crate::retry::{RetryPolicy, jitter};
 use crate::store::gdpr_job::{self, Claimed, Completion};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deletion_receipt};
 
 /// A claim whose work is done and verified.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ impl Done {
         }
     }
 
-    fn job_type(&self) -> JobType {
+    pub(super) fn job_type(&self) -> JobType {
         match self {
             Self::Erased { whole_shop: true, .. } => JobType::ShopRedact,
             Self::Erased { whole_shop: false, .. } => JobType::CustomerRedact,
@@ -112,8 +113,19 @@ fn shop_row(
     };
 }
 
-fn outcome(job: &Finished) -> Outcome {
-    let kept = matches!(&job.done, Done::Erased { kept, .. } if kept.values().any(|rows| *rows > 0));
+/// Whether the row of the shop itself was found in a store, and stays.
+pub(super) fn keeps_shop_row(map: &StoreMap, job: &Finished) -> bool {
+    let keeps = map.shop.as_ref().is_some_and(|shop| shop.kept_because.is_some());
+    keeps && job.progress.shops.contains_key(&map.name)
+}
+
+fn outcome(stores: &Stores, job: &Finished) -> Outcome {
+    let kept = match &job.done {
+        Done::Erased { kept, whole_shop, .. } => {
+            kept.values().any(|rows| *rows > 0) || (*whole_shop && stores.maps().any(|map| keeps_shop_row(map, job)))
+        }
+        Done::Exported => false,
+    };
     match (&job.done, job.progress.total()) {
         (Done::Erased { .. }, _) if kept => Outcome::Retained,
         (_, 0) => Outcome::NothingFound,
@@ -122,13 +134,14 @@ fn outcome(job: &Finished) -> Outcome {
     }
 }
 
-/// Completes jobs in the caller's transaction, and names those whose claim still held.
+/// Completes jobs in the caller's transaction, each with its receipt, and names those whose claim still held.
 ///
 /// # Errors
 /// When the database refuses or does not answer; the caller rolls back.
 pub async fn complete(
     conn: &impl sea_orm::ConnectionTrait,
     stores: &Stores,
+    signer: &Signer,
     now: DateTime<Utc>,
     jobs: &[Finished],
 ) -> Result<HashSet<String>, StoreError> {
@@ -136,16 +149,17 @@ pub async fn complete(
         .iter()
         .map(|job| Completion {
             job: job.claim.fenced(),
-            outcome: outcome(job),
+            outcome: outcome(stores, job),
             result: result(stores, job, now),
             verified_at: job.done.verified_at(),
         })
         .collect();
     let completed = gdpr_job::complete(conn, now, &completions).await?;
-    let entries = jobs
+    let ended: Vec<(&Finished, &Completion)> =
+        jobs.iter().zip(&completions).filter(|(job, _)| completed.contains(&job.claim.id)).collect();
+    deletion_receipt::insert(conn, super::receipts::of_finished(signer, stores, now, &ended).await?).await?;
+    let entries = ended
         .iter()
-        .zip(&completions)
-        .filter(|(job, _)| completed.contains(&job.claim.id))
         .map(|(job, completion)| Entry {
             actor: Actor::System("worker"),
             action: if job.done.job_type() == JobType::DataRequest { Action::Export } else { Action::Delete },

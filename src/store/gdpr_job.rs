@@ -51,6 +51,11 @@ pub struct Claimed {
     pub shop_domain: String,
     pub shop_id: Option<String>,
     pub job_type: String,
+    pub topic: String,
+    pub provider: String,
+    pub source: String,
+    pub webhook_id: String,
+    pub event_id: Option<String>,
     pub payload: serde_json::Value,
     /// Cumulative counters of earlier attempts, by result key.
     pub progress: Option<serde_json::Value>,
@@ -183,8 +188,8 @@ pub async fn claim(
            UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
              "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
            FROM due WHERE "id"="dueId"
-           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","payload","progress","approvedPlan","createdAt",
-             "dueAt""#
+           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","topic","provider","source","webhookId",
+             "eventId","payload","progress","approvedPlan","createdAt","dueAt""#
     );
     let tx = store.begin_write().await?;
     let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
@@ -200,6 +205,11 @@ fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
         shop_domain: row.try_get("", "shopDomain")?,
         shop_id: row.try_get("", "shopId")?,
         job_type: row.try_get("", "jobType")?,
+        topic: row.try_get("", "topic")?,
+        provider: row.try_get("", "provider")?,
+        source: row.try_get("", "source")?,
+        webhook_id: row.try_get("", "webhookId")?,
+        event_id: row.try_get("", "eventId")?,
         payload: row.try_get("", "payload")?,
         progress: row.try_get("", "progress")?,
         approved_plan: row.try_get("", "approvedPlan")?,

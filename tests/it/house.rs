@@ -20,9 +20,13 @@ use efface::config::{Config, LoadOptions, Override};
 use efface::erasure::execute::{Hands, Step};
 use efface::erasure::progress::Progress;
 use efface::erasure::subject::Target;
+use efface::evidence::horizon::{Horizon, Stated};
+use efface::evidence::receipt::Signer;
+use efface::evidence::statement::StatedBy;
 use efface::intake::{Accepted, Arrival};
 use efface::job::command::{self, Command, CommandError};
 use efface::job::rescue::{RescueSummary, rescue};
+use efface::seal::Keyring;
 use efface::shutdown::Shutdown;
 use efface::store::gdpr_job::{self, Claimed};
 use efface::store::{Store, WriteTransaction};
@@ -162,6 +166,11 @@ impl House {
         rescue(&self.app.settler(), self.app.wake()).await.unwrap()
     }
 
+    /// The wish to withdraw a job.
+    pub fn cancel(&self, reason: &str) -> Command {
+        Command::Cancel { reason: reason.to_owned(), signer: self.app.signer().clone() }
+    }
+
     pub async fn command(&self, id: &str, command: Command) -> Result<Model, CommandError> {
         let actor = Actor::Operator("ops".to_owned());
         command::apply(self.store(), &self.clock, self.app.wake(), actor, id, command).await
@@ -225,6 +234,19 @@ impl Drop for House {
         let left = left.unwrap();
         assert!(left.is_empty(), "the test leaves jobs that nobody works: {left:#?}");
     }
+}
+
+/// A signer with a key of its own.
+pub fn signer() -> Signer {
+    let days = |days| Stated { days, by: StatedBy::Default };
+    let horizon = Horizon {
+        dead_rows: days(30),
+        write_ahead_log: days(7),
+        replicas: days(1),
+        backups: days(35),
+        broker: days(0),
+    };
+    Signer::new(&Keyring::generate(), horizon, 3650)
 }
 
 async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shutdown: Shutdown) -> App {

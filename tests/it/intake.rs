@@ -103,7 +103,7 @@ both_databases! {
             assert_eq!((job.status, job.sealed_payload), (JobStatus::Completed, None));
         }
         let withdrawn = house.post(&Webhook::shop_redact(BEA)).await;
-        let cancelled = house.command(&withdrawn, Command::Cancel { reason: "a test shop".into() }).await.unwrap();
+        let cancelled = house.command(&withdrawn, house.cancel("a test shop")).await.unwrap();
         assert_eq!((cancelled.status, cancelled.sealed_payload), (JobStatus::Cancelled, None));
         assert_eq!(cancelled.outcome, Some(Outcome::NotExecuted));
     }

@@ -23,5 +23,6 @@ mod jobs;
 mod model;
 mod npm;
 mod outside;
+mod receipts;
 mod redact;
 mod stopped_worker;

@@ -17,7 +17,7 @@ use crate::http::server::read_body;
 const REASON_CHARS_MAX: usize = 500;
 
 /// The path's id, or why there is none.
-type PathId = Result<Path<String>, PathRejection>;
+pub(super) type PathId = Result<Path<String>, PathRejection>;
 
 pub(super) async fn list(State(api): State<ApiState>, uri: Uri) -> Result<Json<JobPage>, Problem> {
     let (filter, page) = query::job_list(&uri)?;
@@ -76,7 +76,7 @@ impl<S: Send + Sync> FromRequest<S> for Order {
 }
 
 /// What cannot be an id names no job.
-fn job_id(path: PathId) -> Result<String, Problem> {
+pub(super) fn job_id(path: PathId) -> Result<String, Problem> {
     match path {
         Ok(Path(id)) if query::is_id(&id) => Ok(id),
         _ => Err(Problem::JobNotFound),

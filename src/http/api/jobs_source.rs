@@ -9,6 +9,7 @@ use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
+use crate::evidence::receipt::{self, Signer};
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::approval::{PlanError, Planner};
@@ -25,12 +26,13 @@ pub struct ApiState {
     store: Store,
     clock: Clock,
     wake: Wake,
+    signer: Signer,
 }
 
 impl ApiState {
-    /// Answers from `store`, and rings `wake` when a job may be worked again.
-    pub fn new(store: Store, clock: Clock, wake: Wake) -> Self {
-        Self { planner: None, store, clock, wake }
+    /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
+    pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer) -> Self {
+        Self { planner: None, store, clock, wake, signer }
     }
 
     /// Shows the plans of jobs as well.
@@ -68,6 +70,15 @@ impl ApiState {
         job.map(JobView::from).ok_or(Problem::JobNotFound)
     }
 
+    /// A job's receipt, byte for byte as it was signed. It outlives its job.
+    pub async fn receipt(&self, id: &str) -> Result<Vec<u8>, Problem> {
+        if let Some(receipt) = receipt::find(&self.store, id).await.map_err(unavailable)? {
+            return Ok(receipt);
+        }
+        self.job(id).await?;
+        Err(Problem::NoReceipt)
+    }
+
     /// Queues a failed job again, in the caller's name.
     pub async fn retry(&self, caller: &Caller, id: &str, _reason: Option<String>) -> Result<JobView, Problem> {
         self.apply(caller, id, Command::Retry, "retry").await
@@ -76,7 +87,8 @@ impl ApiState {
     /// Withdraws a job that has not been worked yet, in the caller's name.
     pub async fn cancel(&self, caller: &Caller, id: &str, reason: Option<String>) -> Result<JobView, Problem> {
         let reason = reason.ok_or(Problem::BadBody { reason: r#"say why: {"reason": "…"}"# })?;
-        self.apply(caller, id, Command::Cancel { reason }, "cancel").await
+        let signer = self.signer.clone();
+        self.apply(caller, id, Command::Cancel { reason, signer }, "cancel").await
     }
 
     /// Queues a held job, in the caller's name.

@@ -264,7 +264,8 @@ impl Inner {
             return Ok(());
         }
         let tx = self.store.begin_write().await?;
-        let completed = settle::complete(&*tx, &self.tools.stores, self.clock.now(), &finished).await?;
+        let tools = &self.tools;
+        let completed = settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), &finished).await?;
         tx.commit().await?;
         let (done, lost): (Vec<_>, Vec<_>) =
             finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));

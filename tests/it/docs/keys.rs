@@ -13,8 +13,11 @@ fn known() -> BTreeSet<String> {
     let defaults: toml::Table = DEFAULTS.parse().unwrap();
     let mut keys = BTreeSet::from(["stores.<name>.url".to_owned()]);
     for (section, table) in &defaults {
-        for key in table.as_table().unwrap().keys() {
-            keys.insert(format!("{section}.{key}"));
+        for (key, value) in table.as_table().unwrap() {
+            match value.as_table() {
+                None => drop(keys.insert(format!("{section}.{key}"))),
+                Some(inner) => keys.extend(inner.keys().map(|last| format!("{section}.{key}.{last}"))),
+            }
         }
     }
     for secret in ["database.url", "broker.url", "webhooks.secrets", "auth.tokens", "stores.<name>.url"] {

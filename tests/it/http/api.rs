@@ -8,8 +8,15 @@ const ADMIN: (&str, &str) = ("Authorization", "Bearer admin-token");
 const OPERATOR: (&str, &str) = ("Authorization", "bearer operator-token");
 const VIEWER: (&str, &str) = ("Authorization", "Bearer viewer-token");
 
-const PATHS: [&str; 6] =
-    ["/api", "/api/", "/api/v1/jobs", "/api/v1/jobs/gdpr_1", "/api/v1/reports/compliance", "/api/v1/nothing"];
+const PATHS: [&str; 7] = [
+    "/api",
+    "/api/",
+    "/api/v1/jobs",
+    "/api/v1/jobs/gdpr_1",
+    "/api/v1/jobs/gdpr_1/receipt",
+    "/api/v1/reports/compliance",
+    "/api/v1/nothing",
+];
 
 #[tokio::test]
 async fn without_a_known_token_every_path_of_the_api_is_401() {

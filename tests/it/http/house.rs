@@ -80,7 +80,7 @@ impl House {
             readiness,
             metrics: Metrics::install(),
             tokens,
-            api: ApiState::new(database, Clock::system(), Wake::default()),
+            api: ApiState::new(database, Clock::system(), Wake::default(), crate::house::signer()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -40,7 +40,7 @@ both_databases! {
             (Command::Retry, JobStatus::Queued, [JobStatus::Failed].as_slice()),
             (Command::Release { plan: None }, JobStatus::Queued, &[JobStatus::Held]),
             (
-                Command::Cancel { reason: "a test shop".into() },
+                house.cancel("a test shop"),
                 JobStatus::Cancelled,
                 &[JobStatus::Queued, JobStatus::Retrying, JobStatus::Held],
             ),
@@ -86,7 +86,7 @@ both_databases! {
         house.settle_town().await;
         let before = house.contents().await;
         let id = house.post(&Webhook::shop_redact(ADA)).await;
-        let job = house.command(&id, Command::Cancel { reason: "sent by mistake".into() }).await.unwrap();
+        let job = house.command(&id, house.cancel("sent by mistake")).await.unwrap();
         assert_eq!((job.status, job.outcome), (JobStatus::Cancelled, Some(Outcome::NotExecuted)));
         assert!(job.completed_at.is_some());
         assert_eq!(job.error_message.as_deref(), Some("sent by mistake"));

@@ -1,0 +1,104 @@
+//! `efface verify`: whether a file proves what it says. Needs no database, no configuration and no network.
+//!
+//! What kind of file it is shows in its first bytes; each kind has its own reader.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::{Context, Exit, UsageError, output};
+use crate::evidence::public_key::PublicKey;
+use crate::evidence::verify::{Checked, RECEIPT_BYTES_MAX, Refused, verify};
+
+mod told;
+
+const EXAMPLES: &str = "\
+Examples:
+  efface verify receipt.json --key efface.pub
+  efface verify receipt.json              with the key it encloses: says so
+
+Get a receipt with `efface jobs receipt`, the key with `efface keys show`.
+Exit codes: 0 verified, 2 wrong usage, 3 not verified";
+
+/// How files of other kinds begin.
+const ZIP: &[u8] = b"PK";
+/// A file of keys that is larger than this is none.
+const KEY_BYTES_MAX: usize = 65_536;
+
+/// Check a signed receipt offline
+///
+/// Trusts only keys that are given with --key. Without one it checks against the key that the receipt itself encloses, and
+/// says so: then it shows that the receipt is whole, not who made it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The receipt: a DSSE envelope, as `efface jobs receipt` writes it
+    file: PathBuf,
+    /// Public keys to trust, in PEM, got from somewhere else than the receipt
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    context.refuse_configuration("a file is verified without a database")?;
+    context.log_without_config();
+    let trusted = args.key.as_deref().map_or(Ok(Vec::new()), trusted)?;
+    let file = read(&args.file, RECEIPT_BYTES_MAX)?;
+    if file.starts_with(ZIP) {
+        let message = "this is a zip: this version verifies single receipts only".to_owned();
+        return Err(UsageError(message).into());
+    }
+    match verify(&file, &trusted) {
+        Ok(checked) => passed(context, &checked, args.key.as_deref()),
+        Err(refused) => failed(context, &refused),
+    }
+}
+
+/// The keys of a file. One that cannot be used is wrong usage, not a receipt that does not verify.
+fn trusted(path: &Path) -> anyhow::Result<Vec<PublicKey>> {
+    let wrong = |why: String| UsageError(format!("--key {}: {why}", path.display()));
+    let bytes = read(path, KEY_BYTES_MAX).map_err(|error| wrong(format!("{error:#}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not text".to_owned()))?;
+    Ok(PublicKey::read_all(&text).map_err(|error| wrong(error.to_string()))?)
+}
+
+/// A file up to a limit, and one byte more when it is larger, so that the reader sees that it is.
+fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes))
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(bytes)
+}
+
+fn passed(context: &Context, checked: &Checked, key: Option<&Path>) -> anyhow::Result<Exit> {
+    if !checked.is_trusted {
+        output::talk(
+            "! NO KEY FROM OUTSIDE was given: the signature was checked with the key that the receipt encloses.",
+        );
+        output::talk(
+            "! Anybody can make such a receipt. Get the key of who should have signed it, and give --key FILE.",
+        );
+    }
+    if context.json() {
+        let trusted = checked.is_trusted;
+        output::json(&json!({
+            "verified": true, "keyId": checked.key.id(), "keyFromOutside": trusted, "statement": checked.statement,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    output::raw(&told::passed(checked, key))?;
+    Ok(Exit::Done)
+}
+
+fn failed(context: &Context, refused: &Refused) -> anyhow::Result<Exit> {
+    if context.json() {
+        output::json(&json!({ "verified": false, "part": refused.part.as_str(), "reason": refused.reason }))?;
+    } else {
+        output::raw(&told::failed(refused))?;
+    }
+    Ok(Exit::Unverified)
+}
