@@ -271,6 +271,15 @@ impl App {
         &self.store
     }
 
+    /// Reads the data map once more; pools, keys and doors stay as they are.
+    ///
+    /// # Errors
+    /// As [`open_stores`]: then the map of before stays.
+    pub async fn reread_data_map(&mut self) -> Result<(), AppError> {
+        self.stores = open_stores(&self.config, &self.store).await?;
+        Ok(())
+    }
+
     /// The databases of the data map.
     pub fn stores(&self) -> &Stores {
         &self.stores

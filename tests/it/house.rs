@@ -77,7 +77,7 @@ impl House {
         Self::over(Database::postgres().await).await
     }
 
-    async fn over(database: Database) -> Self {
+    pub async fn over(database: Database) -> Self {
         let (clock, shutdown) = (Clock::system(), Shutdown::new());
         let app = build(&database, &[], clock.clone(), shutdown.clone()).await;
         Self { database, clock, shutdown, app, jobs_may_be_left: AtomicBool::new(false) }

@@ -23,6 +23,7 @@ mod http;
 mod intake;
 mod jobs;
 mod lifecycle;
+mod model;
 mod npm;
 mod outside;
 mod receipts;

@@ -36,7 +36,8 @@ impl House {
 
     /// Does what a worker does last, in a transaction that the caller ends. Names what was completed.
     async fn complete_export(&self, claim: &Claimed, commit: bool) -> HashSet<String> {
-        let finished = Finished { claim: claim.clone(), progress: Progress::default(), done: Done::Exported, tombstone: None };
+        let finished =
+            Finished { claim: claim.clone(), progress: Progress::default(), done: Done::Exported, tombstone: None };
         let tx = self.store().begin_write().await.unwrap();
         let tools = self.app().tools();
         let completed =
