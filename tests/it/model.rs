@@ -36,13 +36,13 @@ const CASES: u64 = 2_000;
 mod sqlite {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_row_and_every_figure_is_what_the_model_says() {
-        super::run::campaign(super::Dialect::Sqlite).await;
+        Box::pin(super::run::campaign(super::Dialect::Sqlite)).await;
     }
 }
 
 mod postgres {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_row_and_every_figure_is_what_the_model_says() {
-        super::run::campaign(super::Dialect::Postgres).await;
+        Box::pin(super::run::campaign(super::Dialect::Postgres)).await;
     }
 }
