@@ -1,5 +1,6 @@
 //! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
 
+pub mod data_map;
 mod doors;
 mod signer;
 
@@ -16,14 +17,17 @@ use crate::acceptance::receiver::Receiver;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::erasure::check::Finding;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
+use crate::hold::Holds;
 use crate::http;
 use crate::intake::Intake;
 use crate::job::approval::{Approval, ApprovalPolicy, Planner};
+use crate::job::legal_hold;
 use crate::job::run::{Tools, Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -58,6 +62,8 @@ pub enum AppError {
     DataMapFile(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
     DataMap(#[from] Problems),
+    #[error("{}", data_map::told(.0))]
+    Findings(Vec<Finding>),
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }
@@ -65,7 +71,15 @@ pub enum AppError {
 impl AppError {
     /// Whether the configuration is at fault, as opposed to something that does not answer.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..))
+        matches!(
+            self,
+            Self::NoKeysFile
+                | Self::NoSecret
+                | Self::DataMapFile(..)
+                | Self::DataMap(_)
+                | Self::Findings(_)
+                | Self::Keys(..)
+        )
     }
 }
 
@@ -177,6 +191,21 @@ fn make_keys(path: &Path) -> Result<(), AppError> {
     }
 }
 
+/// The room of legal holds, for a command that opens no house.
+///
+/// # Errors
+/// When the keys or the data map cannot be used.
+pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let stores = open_stores(config, store).await?;
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(build_holds(store, clock, &keyring, &keys, &stores))
+}
+
+fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &ContentKeys, stores: &Stores) -> Holds {
+    Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(stores))
+}
+
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
@@ -186,6 +215,7 @@ pub struct App {
     keys: ContentKeys,
     signer: Signer,
     intake: Intake,
+    holds: Holds,
     secrets: Secrets,
     stores: Stores,
     keyring: Arc<Keyring>,
@@ -207,13 +237,16 @@ impl App {
         let store = open_store(&config).await?;
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
+        data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
-        let intake =
-            Intake::new(store.clone(), Arc::clone(&keyring), keys.clone(), clock.clone(), due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, signer, intake, secrets, stores, keyring, wake, shutdown })
+        let holds = build_holds(&store, &clock, &keyring, &keys, &stores);
+        let of_map = stores.default_store().0.shop.clone().map(|shop| shop.table);
+        let made = Arc::clone(&keyring);
+        let intake = Intake::new(store.clone(), made, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
+        Ok(Self { config, clock, store, keys, signer, intake, holds, secrets, stores, keyring, wake, shutdown })
     }
 
     /// The database, for whoever wants to look on.
@@ -238,6 +271,11 @@ impl App {
     /// Where webhooks become jobs.
     pub fn intake(&self) -> &Intake {
         &self.intake
+    }
+
+    /// Legal holds.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// The daily keys that payloads are sealed with.
@@ -364,6 +402,7 @@ impl App {
             masker: Masker::new(Arc::clone(&self.keyring)),
             exporter: Exporter::new(self.stores.clone(), self.keys.clone(), self.config.export.keep_days),
             signer: self.signer.clone(),
+            holds: self.holds.clone(),
             planner: self.planner(),
         }
     }
@@ -375,6 +414,7 @@ impl App {
             workers: jobs.workers,
             batch_jobs_max: jobs.batch_jobs_max,
             batch_rows_max: jobs.batch_rows_max,
+            reinstalled: jobs.reinstalled,
             lease: jobs.lease,
             poll: jobs.poll,
             approval: ApprovalPolicy {

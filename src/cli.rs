@@ -9,9 +9,11 @@ mod completions;
 mod config;
 mod confirm;
 mod context;
+mod data_map;
 mod demo;
 mod exit;
 mod healthcheck;
+mod holds;
 mod instant;
 mod jobs;
 mod keys;
@@ -61,9 +63,11 @@ pub enum Command {
     Migrate(migrate::Args),
     Check(check::Args),
     Config(config::Args),
+    DataMap(data_map::Args),
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Plan(plan::Args),
+    Holds(holds::Args),
     Report(report::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
@@ -92,9 +96,11 @@ impl Cli {
             Command::Migrate(args) => migrate::run(context, args).await,
             Command::Check(args) => check::run(context, args).await,
             Command::Config(args) => config::run(context, args),
+            Command::DataMap(args) => data_map::run(context, args).await,
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,
+            Command::Holds(args) => holds::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),

@@ -14,6 +14,7 @@ mod m20261121_000001_jobs_and_webhooks;
 mod m20261121_000002_evidence_and_retention;
 mod m20261121_000003_packages_and_keys;
 mod m20261121_000004_plans;
+mod m20261121_000005_legal_holds;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_evidence_and_retention::Migration),
             Box::new(m20261121_000003_packages_and_keys::Migration),
             Box::new(m20261121_000004_plans::Migration),
+            Box::new(m20261121_000005_legal_holds::Migration),
         ]
     }
 

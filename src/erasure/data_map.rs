@@ -108,6 +108,13 @@ pub struct Excluded {
     pub because: String,
 }
 
+/// A table that is not in the map on purpose, and why.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub name: String,
+    pub because: String,
+}
+
 /// One table of the map.
 #[derive(Clone, Debug)]
 pub struct MappedTable {
@@ -190,6 +197,8 @@ pub struct StoreMap {
     pub shop: Option<MappedShop>,
     /// In the order in which they are worked.
     pub tables: Vec<MappedTable>,
+    /// Tables that `data-map check` need not ask about.
+    pub left_out: Vec<LeftOut>,
     keys: Arc<MatchKeys>,
 }
 
@@ -211,6 +220,11 @@ impl StoreMap {
     /// Tables that answer a `customers/data_request`.
     pub fn exported(&self) -> impl Iterator<Item = &MappedTable> {
         self.tables.iter().filter(|table| !table.export.is_empty())
+    }
+
+    /// Whether a table is left out on purpose.
+    pub fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.iter().any(|table| table.name == name)
     }
 
     /// Whether a shop's own row goes with the shop.

@@ -59,6 +59,10 @@ pub enum Problem {
     JobNotFound,
     /// The job has not ended yet, so there is no receipt of it.
     NoReceipt,
+    /// No legal hold has that id.
+    HoldNotFound,
+    /// The legal hold was released before.
+    HoldReleased,
     /// The job's state does not allow what was asked.
     TransitionNotAllowed {
         /// The job's status.
@@ -132,6 +136,8 @@ impl Problem {
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not right"),
             Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "There is no such job"),
             Self::NoReceipt => (StatusCode::NOT_FOUND, "no-receipt", "There is no receipt yet"),
+            Self::HoldNotFound => (StatusCode::NOT_FOUND, "hold-not-found", "There is no such legal hold"),
+            Self::HoldReleased => (StatusCode::CONFLICT, "hold-released", "The legal hold was released before"),
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
@@ -173,6 +179,8 @@ impl Problem {
             | Self::BodyBroken
             | Self::NoToken
             | Self::JobNotFound
+            | Self::HoldNotFound
+            | Self::HoldReleased
             | Self::Unavailable
             | Self::Internal => None,
         }

@@ -155,7 +155,7 @@ async fn evidence(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
             id: text("h_1"),
             scope: legal_hold::HoldScope::Subject,
             shop_domain: Some(text("a.example")),
-            subject_hash: Some(text("s1")),
+            subject: Some(json!({ "email": ["s1"] })),
             table_name: None,
             reason: text("litigation"),
             placed_by: text("ops"),

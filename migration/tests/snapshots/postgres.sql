@@ -144,7 +144,6 @@ CREATE TABLE "LegalHold" (
     id text NOT NULL,
     scope text NOT NULL,
     "shopDomain" text,
-    "subjectHash" text,
     "tableName" text,
     reason text NOT NULL,
     "placedBy" text NOT NULL,
@@ -152,8 +151,10 @@ CREATE TABLE "LegalHold" (
     "reviewAt" timestamp with time zone,
     "releasedAt" timestamp with time zone,
     "releasedBy" text,
+    subject jsonb,
     CONSTRAINT "LegalHold_pkey" PRIMARY KEY (id)
 );
+CREATE INDEX "LegalHold_shopDomain_idx" ON public."LegalHold" USING btree ("shopDomain") WHERE ("releasedAt" IS NULL);
 
 CREATE TABLE "PixelEventReceipt" (
     id text NOT NULL,

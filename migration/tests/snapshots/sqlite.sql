@@ -136,15 +136,15 @@ CREATE TABLE "LegalHold" (
     "id" text NOT NULL PRIMARY KEY,
     "scope" text NOT NULL,
     "shopDomain" text NULL,
-    "subjectHash" text NULL,
     "tableName" text NULL,
     "reason" text NOT NULL,
     "placedBy" text NOT NULL,
     "placedAt" text NOT NULL,
     "reviewAt" text NULL,
     "releasedAt" text NULL,
-    "releasedBy" text NULL
-);
+    "releasedBy" text NULL ,
+    "subject" text NULL);
+CREATE INDEX "LegalHold_shopDomain_idx" ON "LegalHold" ("shopDomain") WHERE "releasedAt" IS NULL;
 
 CREATE TABLE "PixelEventReceipt" (
     "id" text NOT NULL PRIMARY KEY,

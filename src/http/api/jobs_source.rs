@@ -10,6 +10,7 @@ use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::evidence::receipt::{self, Signer};
+use crate::hold::Holds;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::approval::{PlanError, Planner};
@@ -23,16 +24,17 @@ use crate::store::{Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct ApiState {
     planner: Option<Planner>,
-    store: Store,
-    clock: Clock,
-    wake: Wake,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) wake: Wake,
     signer: Signer,
+    pub(super) holds: Holds,
 }
 
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
-    pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer) -> Self {
-        Self { planner: None, store, clock, wake, signer }
+    pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
+        Self { planner: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
@@ -120,7 +122,7 @@ impl ApiState {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn unavailable(error: StoreError) -> Problem {
+pub(super) fn unavailable(error: StoreError) -> Problem {
     tracing::warn!(error = %error, "a question of the API could not be answered");
     if error.is_outage() { Problem::Unavailable } else { Problem::Internal }
 }

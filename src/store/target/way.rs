@@ -37,7 +37,7 @@ pub struct Way {
 }
 
 impl Comparison {
-    fn of(self, backend: DbBackend, value: &str) -> String {
+    pub(in crate::store) fn of(self, backend: DbBackend, value: &str) -> String {
         match (self, backend) {
             (Self::Exact, _) => value.to_owned(),
             (Self::Email, DbBackend::Postgres) => format!("lower(btrim({value}) COLLATE \"C\")"),
