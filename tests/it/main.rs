@@ -28,4 +28,5 @@ mod npm;
 mod outside;
 mod receipts;
 mod redact;
+mod residues;
 mod stopped_worker;
