@@ -192,7 +192,7 @@ impl World {
         let mut wrong = Vec::new();
         for (job, accepted) in jobs.iter().zip(&accepted) {
             let expected = oracle::expect(model, job);
-            let row = self.house.job(&accepted.job_id).await;
+            let row = self.house.job(accepted.job_id.as_deref().unwrap()).await;
             if row.status != JobStatus::Completed {
                 let told = format!(
                     "the job for {} is {}: {:?} {:?}",
