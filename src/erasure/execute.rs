@@ -72,10 +72,11 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                     continue;
                 }
                 let counts = if action == Action::Delete {
-                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await?
+                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await
                 } else {
-                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await?
+                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await
                 };
+                let counts = counts.map_err(|error| error.of_table(&table.name))?;
                 add(progress, table.counter(action), &counts);
             }
         }
@@ -170,10 +171,11 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
             let action = table.action(true);
             let counts = if action == Action::Delete {
-                target::delete_shops(self.conn, &table.reach, &keys).await?
+                target::delete_shops(self.conn, &table.reach, &keys).await
             } else {
-                self.mask(table, Rows::WholeShop, &keys, targets).await?
+                self.mask(table, Rows::WholeShop, &keys, targets).await
             };
+            let counts = counts.map_err(|error| error.of_table(&table.name))?;
             add(progress, table.counter(action), &counts);
         }
         if let Some(shop) = self.map.deletes_shop_row() {
@@ -203,8 +205,9 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         for table in self.map.touched(true) {
             let action = table.action(true);
             for key in &plan.whole_shops(table.holds).shops {
+                let of_table = |error: StoreError| error.of_table(&table.name);
                 let rows = if action == Action::Delete {
-                    target::delete_shop_rows(self.conn, &table.reach, key, left).await?
+                    target::delete_shop_rows(self.conn, &table.reach, key, left).await.map_err(of_table)?
                 } else {
                     let mut keys = Keys::default();
                     keys.push(0, key, String::new());

@@ -28,5 +28,6 @@ mod npm;
 mod outside;
 mod receipts;
 mod redact;
+mod residues;
 mod stopped_worker;
 mod suppression;

@@ -20,6 +20,9 @@ const SMALL_STEP: &str = "3";
 /// Smaller cases that are tried before the smallest one found is told.
 const TRIES_MAX: u64 = 1_000;
 
+/// Worlds that cases are run in at the same time.
+const LANES: u64 = 2;
+
 /// Databases that cases are run on, one after the other.
 pub struct World {
     house: House,
@@ -171,15 +174,16 @@ impl World {
         let mut model = case.clone();
         let rounds: Vec<&[Job]> =
             if case.together { vec![&case.jobs] } else { case.jobs.iter().map(std::slice::from_ref).collect() };
+        let mut rows = self.snapshot(case).await;
         for jobs in rounds {
-            self.round(&self.apps[usize::from(case.small_steps)], &mut model, jobs).await?;
+            rows = self.round(&self.apps[usize::from(case.small_steps)], &mut model, jobs, &rows).await?;
         }
         Ok(())
     }
 
     /// Posts jobs, works them, and holds results and tables against the model, which goes on from there.
-    async fn round(&self, app: &App, model: &mut Case, jobs: &[Job]) -> Result<(), Failure> {
-        let before = self.snapshot(model).await;
+    /// `before` is what the tables hold until now; the answer is what they hold afterwards.
+    async fn round(&self, app: &App, model: &mut Case, jobs: &[Job], before: &Snapshot) -> Result<Snapshot, Failure> {
         let arrivals = jobs.iter().map(|job| self.house.arrival(&webhook(job))).collect();
         let accepted = app.intake().accept(arrivals).await.map_err(|error| failure("intake", error))?;
         let worker = app.worker();
@@ -206,7 +210,8 @@ impl World {
             all.deleted.extend(expected.deleted);
             all.masked.extend(expected.masked);
         }
-        let rows = differences(model, &before, &self.snapshot(model).await, &all);
+        let after = self.snapshot(model).await;
+        let rows = differences(model, before, &after, &all);
         if !rows.is_empty() {
             return Err(failure("rows", rows.join("\n")));
         }
@@ -214,7 +219,7 @@ impl World {
             return Err(failure("figures", wrong.join("\n")));
         }
         oracle::apply(model, &all);
-        Ok(())
+        Ok(after)
     }
 
     async fn snapshot(&self, case: &Case) -> Snapshot {
@@ -303,27 +308,50 @@ pub async fn campaign(dialect: Dialect) {
     let seeds = first..first + cases;
     let tries_max = number("EFFACE_MODEL_TRIES").unwrap_or(TRIES_MAX);
     let failures_max = number("EFFACE_MODEL_FAILURES").unwrap_or(1);
-    let mut world = World::new(dialect).await;
     let began = std::time::Instant::now();
-    let mut failures = Vec::new();
-    let (mut jobs, mut busy) = (0_usize, 0_usize);
-    for seed in seeds.clone() {
+    let lane = |lane: u64| {
+        let seeds = seeds.clone().filter(move |seed| seed % LANES == lane);
+        run_lane(dialect, seeds, tries_max, failures_max)
+    };
+    // Both wait for their databases most of the time.
+    let (first, second) = tokio::join!(lane(0), lane(1));
+    let failures: Vec<u64> = first.failures.into_iter().chain(second.failures).collect();
+    println!(
+        "{dialect:?}: {} cases, {} with something to do, {} jobs, {} s",
+        first.cases + second.cases,
+        first.busy + second.busy,
+        first.jobs + second.jobs,
+        began.elapsed().as_secs()
+    );
+    assert!(failures.is_empty(), "the database and the model disagree: seeds {failures:?}, told above");
+}
+
+/// What a lane came to.
+#[derive(Default)]
+struct Lane {
+    failures: Vec<u64>,
+    cases: usize,
+    busy: usize,
+    jobs: usize,
+}
+
+/// Runs cases one after the other, in databases of its own.
+async fn run_lane(dialect: Dialect, seeds: impl Iterator<Item = u64>, tries_max: u64, failures_max: u64) -> Lane {
+    let mut lane = Lane::default();
+    let mut world = World::new(dialect).await;
+    for seed in seeds {
         let case = super::generator::case(seed, dialect);
-        jobs += case.jobs.len();
-        busy += usize::from(case.jobs.iter().any(|job| !oracle::expect(&case, job).figures.is_empty()));
+        lane.cases += 1;
+        lane.jobs += case.jobs.len();
+        lane.busy += usize::from(case.jobs.iter().any(|job| !oracle::expect(&case, job).figures.is_empty()));
         if let Err(told) = world.hold(&case, tries_max).await {
             println!("{told}");
-            failures.push(seed);
-            if failures.len() as u64 >= failures_max {
+            lane.failures.push(seed);
+            if lane.failures.len() as u64 >= failures_max {
                 break;
             }
         }
     }
-    println!(
-        "{dialect:?}: {} cases, {busy} with something to do, {jobs} jobs, {} s",
-        seeds.end - seeds.start,
-        began.elapsed().as_secs()
-    );
     world.close().await;
-    assert!(failures.is_empty(), "the database and the model disagree: seeds {failures:?}, told above");
+    lane
 }
