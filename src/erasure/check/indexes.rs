@@ -2,8 +2,7 @@
 
 use super::{Finder, Id, Severity, TOPICS, column_at};
 use crate::erasure::data_map::{Action, MappedTable};
-use crate::store::catalog::{IndexKey, Table, TableKind, index_statement, is_same_expression};
-use crate::store::catalog::Dialect;
+use crate::store::catalog::{Dialect, IndexKey, Table, TableKind, index_statement, is_same_expression};
 use crate::store::target::{Comparison, Place};
 
 impl<'a> Finder<'a> {
