@@ -206,7 +206,6 @@ pub struct Column {
     /// Most characters, when there is a limit.
     pub length: Option<u32>,
     pub nullable: bool,
-    pub default: Option<String>,
     /// Computed from other columns: it cannot be written.
     pub generated: bool,
     pub identity: bool,

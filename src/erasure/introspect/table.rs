@@ -211,7 +211,6 @@ fn path_lead(path: &str) -> Option<Lead> {
         element: None,
         length: None,
         nullable: true,
-        default: None,
         generated: false,
         identity: false,
     };

@@ -92,14 +92,13 @@ async fn columns(conn: &impl ConnectionTrait, tables: &mut ByOid) -> Result<(), 
         "SELECT c.oid::int8 AS oid, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS declared,
            b.typname::text AS udt, b.typcategory::text AS category, e.typname::text AS element,
            e.typcategory::text AS element_category, NOT (a.attnotnull OR t.typnotnull) AS nullable,
-           pg_get_expr(d.adbin, d.adrelid) AS initial, a.attgenerated <> '' AS generated, a.attidentity <> '' AS ident,
+           a.attgenerated <> '' AS generated, a.attidentity <> '' AS ident,
            CASE WHEN b.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS length
          FROM {RELATIONS}
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          JOIN pg_type t ON t.oid = a.atttypid
          JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
          LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
-         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE pg_table_is_visible(c.oid) ORDER BY c.oid, a.attnum"
     );
     for row in rows(conn, sql).await? {
@@ -120,7 +119,6 @@ async fn columns(conn: &impl ConnectionTrait, tables: &mut ByOid) -> Result<(), 
             element,
             length: length.and_then(|length| u32::try_from(length).ok()),
             nullable: row.try_get("", "nullable")?,
-            default: row.try_get("", "initial")?,
             generated: row.try_get("", "generated")?,
             identity: row.try_get("", "ident")?,
         });

@@ -72,7 +72,7 @@ async fn relations(conn: &impl ConnectionTrait, own: &[&str]) -> Result<ByName, 
 
 async fn columns(conn: &impl ConnectionTrait, tables: &mut ByName) -> Result<(), StoreError> {
     let sql = format!(
-        "SELECT m.name AS t, p.name AS name, p.type AS declared, p.\"notnull\" AS required, p.dflt_value AS initial,
+        "SELECT m.name AS t, p.name AS name, p.type AS declared, p.\"notnull\" AS required,
            p.pk AS pk, p.hidden AS hidden FROM {TABLES} JOIN pragma_table_xinfo(m.name) p ORDER BY m.name, p.cid"
     );
     let mut keys: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
@@ -92,7 +92,6 @@ async fn columns(conn: &impl ConnectionTrait, tables: &mut ByName) -> Result<(),
             element: None,
             length: length(&declared),
             nullable: required == 0 && pk == 0,
-            default: row.try_get("", "initial")?,
             generated: hidden >= 2,
             identity: false,
             declared,

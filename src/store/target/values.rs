@@ -36,7 +36,7 @@ pub async fn each_value<C: ConnectionTrait + StreamTrait>(
             if in_arrays {
                 (String::new(), format!("(SELECT json_group_array({text}) FROM {from})"))
             } else {
-                (format!(", {from}"), text)
+                (format!(", LATERAL {from}"), text)
             }
         }
     };

@@ -9,7 +9,6 @@ fn column(name: &str, family: Family) -> Column {
         element: None,
         length: None,
         nullable: true,
-        default: None,
         generated: false,
         identity: false,
     }
