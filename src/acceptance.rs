@@ -29,7 +29,8 @@ const SEALING: Duration = Duration::from_millis(500);
 /// What became of a delivery that is now durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The job that carries the duty; unknown while the broker still carries the webhook.
+    /// The job that carries the duty; unknown while the broker still carries the webhook, and none when the
+    /// topic asks for no job.
     pub job_id: Option<String>,
     /// The delivery was seen before and links to the first job.
     pub duplicate: bool,

@@ -1,5 +1,6 @@
 //! Builds pools, keys, rooms and tasks from the configuration: the only place that knows everybody.
 
+pub mod data_map;
 mod doors;
 mod signer;
 
@@ -17,14 +18,17 @@ use crate::acceptance::receiver::Receiver;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::erasure::check::Finding;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::evidence::receipt::Signer;
 use crate::export::{Exporter, LinkSettings, Packages};
+use crate::hold::Holds;
 use crate::http;
 use crate::intake::Intake;
 use crate::job::approval::{Approval, ApprovalPolicy, Planner};
+use crate::job::legal_hold;
 use crate::job::run::{Tools, Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -33,6 +37,8 @@ use crate::scheduler::{self, SchedulerSettings};
 use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
 use crate::shutdown::Shutdown;
 use crate::store::{PoolLimits, Store, StoreError};
+use crate::suppression::ledger::LedgerFile;
+use crate::suppression::{Settings, Suppression, Tombstones};
 use crate::webhook::Secrets;
 
 pub use signer::signer;
@@ -61,6 +67,8 @@ pub enum AppError {
     DataMapFile(PathBuf, #[source] std::io::Error),
     #[error(transparent)]
     DataMap(#[from] Problems),
+    #[error("{}", data_map::told(.0))]
+    Findings(Vec<Finding>),
     #[error("cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
 }
@@ -68,7 +76,15 @@ pub enum AppError {
 impl AppError {
     /// Whether the configuration is at fault, as opposed to something that does not answer.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::NoKeysFile | Self::NoSecret | Self::DataMapFile(..) | Self::DataMap(_) | Self::Keys(..))
+        matches!(
+            self,
+            Self::NoKeysFile
+                | Self::NoSecret
+                | Self::DataMapFile(..)
+                | Self::DataMap(_)
+                | Self::Findings(_)
+                | Self::Keys(..)
+        )
     }
 }
 
@@ -155,6 +171,17 @@ pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppEr
     }
 }
 
+/// What the configuration says of tombstones.
+pub fn suppression_settings(config: &Config) -> Settings {
+    let hours = config.suppression.sweeps_hours.iter();
+    Settings {
+        keep: TimeDelta::days(i64::from(config.suppression.keep_days)),
+        sweeps: hours.map(|hours| TimeDelta::hours(i64::from(*hours))).collect(),
+        function: config.suppression.sql_function,
+        due: TimeDelta::days(i64::from(config.jobs.due_days)),
+    }
+}
+
 /// Reads the keys; in embedded mode they are made when there are none.
 ///
 /// # Errors
@@ -196,6 +223,21 @@ fn packages(config: &Config, store: Store, keys: ContentKeys, keyring: Arc<Keyri
     Packages::new(store, keys, keyring, clock, links)
 }
 
+/// The room of legal holds, for a command that opens no house.
+///
+/// # Errors
+/// When the keys or the data map cannot be used.
+pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let stores = open_stores(config, store).await?;
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(build_holds(store, clock, &keyring, &keys, &stores))
+}
+
+fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &ContentKeys, stores: &Stores) -> Holds {
+    Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(stores))
+}
+
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
@@ -207,6 +249,7 @@ pub struct App {
     exporter: Exporter,
     packages: Packages,
     intake: Intake,
+    holds: Holds,
     secrets: Secrets,
     stores: Stores,
     keyring: Arc<Keyring>,
@@ -228,15 +271,21 @@ impl App {
         let store = open_store(&config).await?;
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
+        data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
         let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
         let exporter = Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers);
         let packages = packages(&config, store.clone(), keys.clone(), Arc::clone(&keyring), clock.clone());
+        let tombstones = Tombstones::new(Arc::clone(&keyring), stores.clone(), suppression_settings(&config));
+        let prepared = tombstones.prepare_function().await;
+        prepared.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
         let wake = Wake::default();
         let due_days = config.jobs.due_days;
-        let intake =
-            Intake::new(store.clone(), Arc::clone(&keyring), keys.clone(), clock.clone(), due_days, wake.clone());
+        let holds = build_holds(&store, &clock, &keyring, &keys, &stores);
+        let of_map = stores.default_store().0.shop.clone().map(|shop| shop.table);
+        let made = Arc::clone(&keyring);
+        let intake = Intake::new(store.clone(), made, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
         Ok(Self {
             config,
             clock,
@@ -246,6 +295,7 @@ impl App {
             exporter,
             packages,
             intake,
+            holds,
             secrets,
             stores,
             keyring,
@@ -259,6 +309,15 @@ impl App {
         &self.store
     }
 
+    /// Reads the data map once more; pools, keys and doors stay as they are.
+    ///
+    /// # Errors
+    /// As [`open_stores`]: then the map of before stays.
+    pub async fn reread_data_map(&mut self) -> Result<(), AppError> {
+        self.stores = open_stores(&self.config, &self.store).await?;
+        Ok(())
+    }
+
     /// The databases of the data map.
     pub fn stores(&self) -> &Stores {
         &self.stores
@@ -267,6 +326,11 @@ impl App {
     /// Where webhooks become jobs.
     pub fn intake(&self) -> &Intake {
         &self.intake
+    }
+
+    /// Legal holds.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// The daily keys that payloads are sealed with.
@@ -337,6 +401,10 @@ impl App {
                 expire_every: Duration::from_mins(1),
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
+            let suppression = &self.config.suppression;
+            let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);
+            let (wake, shutdown) = (self.wake.clone(), self.shutdown.clone());
+            rest.spawn(scheduler::sweep(self.suppression(), ledger, wake, every, shutdown));
         }
         rest.spawn(self.wake.clone().announce(self.store.clone(), self.shutdown.clone()));
         self.shutdown.cancelled().await;
@@ -399,7 +467,25 @@ impl App {
             masker: Masker::new(Arc::clone(&self.keyring)),
             exporter: self.exporter.clone(),
             signer: self.signer.clone(),
+            holds: self.holds.clone(),
             planner: self.planner(),
+            tombstones: Tombstones::new(
+                Arc::clone(&self.keyring),
+                self.stores.clone(),
+                suppression_settings(&self.config),
+            ),
+        }
+    }
+
+    /// What remembers who was erased.
+    pub fn suppression(&self) -> Suppression {
+        Suppression {
+            store: self.store.clone(),
+            stores: self.stores.clone(),
+            keyring: Arc::clone(&self.keyring),
+            keys: self.keys.clone(),
+            clock: self.clock.clone(),
+            settings: suppression_settings(&self.config),
         }
     }
 
@@ -410,6 +496,7 @@ impl App {
             workers: jobs.workers,
             batch_jobs_max: jobs.batch_jobs_max,
             batch_rows_max: jobs.batch_rows_max,
+            reinstalled: jobs.reinstalled,
             lease: jobs.lease,
             poll: jobs.poll,
             approval: ApprovalPolicy {

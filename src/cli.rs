@@ -9,9 +9,11 @@ mod completions;
 mod config;
 mod confirm;
 mod context;
+mod data_map;
 mod demo;
 mod exit;
 mod healthcheck;
+mod holds;
 mod instant;
 mod jobs;
 mod keys;
@@ -20,8 +22,10 @@ mod ndjson;
 mod output;
 mod plan;
 mod redact;
+mod replay;
 mod report;
 mod serve;
+mod suppression;
 mod unseal;
 mod verify;
 mod webhook;
@@ -61,12 +65,16 @@ pub enum Command {
     Migrate(migrate::Args),
     Check(check::Args),
     Config(config::Args),
+    DataMap(data_map::Args),
     Webhook(webhook::Args),
     Jobs(jobs::Args),
     Plan(plan::Args),
+    Holds(holds::Args),
     Report(report::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
+    Replay(replay::Args),
+    Suppression(suppression::Args),
     Keys(keys::Args),
     Verify(verify::Args),
     Healthcheck(healthcheck::Args),
@@ -92,12 +100,16 @@ impl Cli {
             Command::Migrate(args) => migrate::run(context, args).await,
             Command::Check(args) => check::run(context, args).await,
             Command::Config(args) => config::run(context, args),
+            Command::DataMap(args) => data_map::run(context, args).await,
             Command::Webhook(args) => webhook::run(context, args).await,
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,
+            Command::Holds(args) => holds::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),
+            Command::Replay(args) => replay::run(context, args).await,
+            Command::Suppression(args) => suppression::run(context, args).await,
             Command::Keys(args) => keys::run(context, args),
             Command::Verify(args) => verify::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,

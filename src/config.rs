@@ -24,6 +24,7 @@ mod reader;
 mod retention;
 mod secret;
 mod stores;
+mod suppression;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use retention::Retention;
 pub use secret::{Secret, ServiceUrl};
 pub use stores::StoreEntry;
+pub use suppression::Suppression;
 pub use webhooks::Webhooks;
 
 use layers::Layers;
@@ -69,6 +71,7 @@ pub struct Config {
     pub jobs: Jobs,
     pub export: Export,
     pub evidence: Evidence,
+    pub suppression: Suppression,
     pub retention: Retention,
     pub log: Log,
     effective: Vec<Effective>,
@@ -135,6 +138,7 @@ impl Config {
             jobs: Jobs::read(&mut reader),
             export: Export::read(&mut reader),
             evidence: Evidence::read(&mut reader),
+            suppression: Suppression::read(&mut reader),
             retention: Retention::read(&mut reader),
             log: Log::read(&mut reader),
             effective: Vec::new(),

@@ -4,14 +4,18 @@
 //! [`execute`]. What it may touch is declared in the [`data_map`], and a job counts as erased only with the
 //! [`verify::Verified`] that the verifier alone can make.
 
+pub mod check;
 pub mod data_map;
 pub mod execute;
+pub mod introspect;
 pub mod mask;
 pub mod plan;
 pub mod preview;
 pub mod progress;
+pub mod reinstall;
 pub mod stores;
 pub mod subject;
+pub mod traces;
 pub mod verify;
 
 use crate::store::StoreError;

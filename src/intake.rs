@@ -2,6 +2,10 @@
 //!
 //! A batch is one transaction: `"WebhookLog"`, `"GDPRJob"` and audit entries commit together or not at all. The unique
 //! keys of `"WebhookLog"` decide races between processes; whoever comes second starts over and finds the first.
+//!
+//! News that asks for no job takes a transaction of its own: see `intake/uninstallation.rs`.
+
+mod uninstallation;
 
 use std::sync::Arc;
 
@@ -19,6 +23,7 @@ use crate::job;
 use crate::job::wake::Wake;
 use crate::seal::{Aad, ContentKey, ContentKeyError, ContentKeys, Keyring, seal};
 use crate::store::gdpr_job::{self, NewJob};
+use crate::store::target::ShopTable;
 use crate::store::webhook_log::{self, DeliveryKey, NewWebhook, Recorded};
 use crate::store::{Store, StoreError, id};
 use crate::webhook::{Delivery, Topic};
@@ -50,8 +55,9 @@ pub struct Arrival {
 /// What became of an arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    pub job_id: String,
-    /// Whether an earlier webhook had made the job.
+    /// The job that carries the duty; none when the topic asks for no job.
+    pub job_id: Option<String>,
+    /// Whether an earlier webhook had made the job, or told the same.
     pub duplicate: bool,
 }
 
@@ -62,6 +68,7 @@ pub struct Intake {
     keyring: Arc<Keyring>,
     keys: ContentKeys,
     clock: Clock,
+    shop: Option<ShopTable>,
     due: TimeDelta,
     wake: Wake,
 }
@@ -83,16 +90,17 @@ struct Rows {
 }
 
 impl Intake {
-    /// Jobs are due `due_days` after receipt (GDPR Art. 12(3): within one month; Shopify: 30 days).
+    /// `shop` is the table of shops, if there is one. Jobs are due `due_days` after receipt (GDPR Art. 12(3): within one month; Shopify: 30 days).
     pub fn new(
         store: Store,
         keyring: Arc<Keyring>,
         keys: ContentKeys,
         clock: Clock,
+        shop: Option<ShopTable>,
         due_days: u32,
         wake: Wake,
     ) -> Self {
-        Self { store, keyring, keys, clock, due: TimeDelta::days(i64::from(due_days)), wake }
+        Self { store, keyring, keys, clock, shop, due: TimeDelta::days(i64::from(due_days)), wake }
     }
 
     /// Records a batch. The answers stand in the order of the arrivals.
@@ -100,6 +108,18 @@ impl Intake {
     /// # Errors
     /// See [`IntakeError`]: nothing of the batch is recorded then, and the senders must be told so.
     pub async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, IntakeError> {
+        if arrivals.iter().all(|arrival| arrival.delivery.topic.is_duty()) {
+            return self.accept_duties(arrivals).await;
+        }
+        let order: Vec<bool> = arrivals.iter().map(|arrival| arrival.delivery.topic.is_duty()).collect();
+        let (duties, news): (Vec<_>, Vec<_>) = arrivals.into_iter().partition(|a| a.delivery.topic.is_duty());
+        // A duty that is recorded and not acknowledged comes again as a duplicate, and no harm is done.
+        let duties = if duties.is_empty() { Vec::new() } else { self.accept_duties(duties).await? };
+        let (mut duties, mut news) = (duties.into_iter(), self.accept_news(news).await?.into_iter());
+        Ok(order.into_iter().filter_map(|is_duty| if is_duty { duties.next() } else { news.next() }).collect())
+    }
+
+    async fn accept_duties(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, IntakeError> {
         let key = self.keys.current(KeyPurpose::Payload).await?;
         let prepared: Vec<Prepared> = arrivals.into_iter().map(|arrival| self.prepare(arrival)).collect();
         for _ in 0..RACES_MAX {
@@ -163,8 +183,7 @@ impl Intake {
                 hold = Some("webhook_id_conflict");
             }
             if let Some(known) = recorded.get(&delivery_key) {
-                let job_id = known.job_id.clone().unwrap_or_default();
-                accepted.push(Accepted { job_id, duplicate: true });
+                accepted.push(Accepted { job_id: known.job_id.clone(), duplicate: true });
                 again.push(delivery_key);
                 continue;
             }
@@ -178,7 +197,7 @@ impl Intake {
             rows.add_webhook(prepared, &job_id, &delivery_key, hold, duplicate);
             let body_digest = prepared.body_digest.clone();
             recorded.insert(delivery_key, Recorded { body_digest, job_id: Some(job_id.clone()) });
-            accepted.push(Accepted { job_id, duplicate });
+            accepted.push(Accepted { job_id: Some(job_id), duplicate });
         }
         // One order of unique keys for all transactions: those that meet wait for each other instead of deadlocking.
         rows.webhooks.sort_unstable_by(|a, b| {
@@ -225,7 +244,7 @@ impl Rows {
             job_key: (!duplicate && hold != Some("webhook_id_conflict")).then(|| prepared.job_key.clone()),
             status: if duplicate { WebhookStatus::Duplicate } else { WebhookStatus::Accepted },
             reason: hold.map(str::to_owned),
-            job_id: job_id.to_owned(),
+            job_id: Some(job_id.to_owned()),
             triggered_at: delivery.triggered_at,
             received_at: prepared.arrival.received_at,
         });
@@ -242,7 +261,7 @@ impl Rows {
     ) {
         let Prepared { arrival, body_digest, .. } = prepared;
         let delivery = &arrival.delivery;
-        let job_type = job_type(delivery.topic);
+        let Some(job_type) = job_type(delivery.topic) else { return };
         let aad = Aad { table: job::TABLE, row: job_id, column: "sealedPayload", shop: &delivery.shop_domain };
         self.jobs.push(NewJob {
             id: job_id.to_owned(),
@@ -285,11 +304,13 @@ impl Rows {
     }
 }
 
-fn job_type(topic: Topic) -> JobType {
+/// What a topic asks for, if it asks for anything.
+fn job_type(topic: Topic) -> Option<JobType> {
     match topic {
-        Topic::CustomersDataRequest => JobType::DataRequest,
-        Topic::CustomersRedact => JobType::CustomerRedact,
-        Topic::ShopRedact => JobType::ShopRedact,
+        Topic::CustomersDataRequest => Some(JobType::DataRequest),
+        Topic::CustomersRedact => Some(JobType::CustomerRedact),
+        Topic::ShopRedact => Some(JobType::ShopRedact),
+        Topic::AppUninstalled => None,
     }
 }
 
@@ -304,7 +325,9 @@ fn payload(delivery: &Delivery) -> Value {
             "orders_requested": orders,
             "data_request_id": delivery.data_request_id.as_ref().map(crate::webhook::ExternalId::to_json),
         }),
-        Topic::ShopRedact => json!({ "shop_id": delivery.shop_id, "shop_domain": delivery.shop_domain }),
+        Topic::ShopRedact | Topic::AppUninstalled => {
+            json!({ "shop_id": delivery.shop_id, "shop_domain": delivery.shop_domain })
+        }
     }
 }
 
@@ -319,7 +342,7 @@ fn count(batch: &[Prepared], accepted: &[Accepted]) {
                 "a webhook has fields that this version does not know; they are kept sealed and otherwise ignored");
         }
         if let Some(mismatch) = delivery.mismatch {
-            tracing::warn!(job.id = %accepted.job_id, reason = %mismatch, "a webhook does not fit its topic; its job is held");
+            tracing::warn!(job.id = accepted.job_id, reason = %mismatch, "a webhook does not fit its topic; its job is held");
         }
     }
 }

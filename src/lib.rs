@@ -17,9 +17,11 @@ pub mod redaction;
 // Work: the rules; no HTTP, no AMQP.
 pub mod webhook;
 pub mod audit;
+pub mod hold;
 pub mod erasure;
 pub mod export;
 pub mod evidence;
+pub mod suppression;
 pub mod job;
 pub mod intake;
 

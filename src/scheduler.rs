@@ -8,6 +8,8 @@ use crate::job::settle::Settler;
 use crate::job::wake::Wake;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, job_report};
+use crate::suppression::Suppression;
+use crate::suppression::ledger::LedgerFile;
 
 /// How often the timers ring.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,32 @@ pub async fn run(settler: Settler, wake: Wake, settings: SchedulerSettings, shut
                     tracing::warn!(error = %error, "data request packages could not be removed");
                 }
             }
+        }
+    }
+}
+
+/// Re-sweeps what is due and appends to the ledger, until shutdown. On a timer of its own: reading large tables must not keep
+/// leases from being rescued.
+pub async fn sweep(
+    suppression: Suppression,
+    mut ledger: Option<LedgerFile>,
+    wake: Wake,
+    every: Duration,
+    shutdown: Shutdown,
+) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Some(ledger) = &mut ledger
+            && let Err(error) = ledger.append(&suppression).await
+        {
+            metrics::counter!("efface_suppression_ledger_failed_total").increment(1);
+            tracing::error!(error = %error, "the suppression ledger could not be written; it is tried again");
+        }
+        match shutdown.run_until_cancelled(Box::pin(suppression.sweep())).await {
+            Some(Ok(summary)) if !summary.jobs.is_empty() => wake.ring(),
+            Some(Err(error)) => tracing::warn!(error = %error, "late rows could not be looked for"),
+            Some(Ok(_)) | None => {}
         }
     }
 }

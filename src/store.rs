@@ -4,6 +4,7 @@
 //! `erasure::execute` may call those that delete.
 
 pub mod audit_log;
+pub mod catalog;
 pub mod content_key;
 pub mod deletion_receipt;
 pub mod error;
@@ -11,7 +12,9 @@ pub mod export_package;
 pub mod gdpr_job;
 pub mod id;
 pub mod job_report;
+pub mod legal_hold;
 pub mod rows;
+pub mod suppression;
 pub mod target;
 pub mod webhook_log;
 

@@ -123,7 +123,9 @@ impl Mint {
     fn kind(&self, n: u64) -> Kind {
         let roll = (scatter(n ^ self.seed) % 100) as u8;
         match roll {
-            _ if roll < self.duplicates && n > 0 => Kind::Duplicate,
+            // The first is what a duplicate repeats when nothing nearer is an original.
+            _ if n == 0 => Kind::Original,
+            _ if roll < self.duplicates => Kind::Duplicate,
             _ if roll >= 100 - self.forged.min(100) => Kind::Forged,
             _ => Kind::Original,
         }

@@ -29,9 +29,10 @@ pub struct Model {
     /// The shop; null for a table of all shops. Set when placed; never changes.
     #[sea_orm(column_type = "Text", nullable)]
     pub shop_domain: Option<String>,
-    /// Keyed hash of the person, for the scope `subject`. Set when placed; never changes.
-    #[sea_orm(column_type = "Text", nullable)]
-    pub subject_hash: Option<String>,
+    /// Keyed hashes of the person's identifiers by kind, for the scope `subject`: `{"email":["…"],"order_id":["…","…"]}`.
+    /// Set when placed; never changes.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub subject: Option<Json>,
     /// The table, for the scope `table`. Set when placed; never changes.
     #[sea_orm(column_type = "Text", nullable)]
     pub table_name: Option<String>,

@@ -14,7 +14,9 @@ mod m20261121_000001_jobs_and_webhooks;
 mod m20261121_000002_evidence_and_retention;
 mod m20261121_000003_packages_and_keys;
 mod m20261121_000004_plans;
+mod m20261121_000005_legal_holds;
 mod m20261121_000006_package_links;
+mod m20261121_000008_suppression;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -32,7 +34,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_evidence_and_retention::Migration),
             Box::new(m20261121_000003_packages_and_keys::Migration),
             Box::new(m20261121_000004_plans::Migration),
+            Box::new(m20261121_000005_legal_holds::Migration),
             Box::new(m20261121_000006_package_links::Migration),
+            Box::new(m20261121_000008_suppression::Migration),
         ]
     }
 

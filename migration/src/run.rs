@@ -146,6 +146,8 @@ pub const OWN_TABLES: &[&str] = &[
     "RetentionRun",
     "LegalHold",
     "Suppression",
+    "SuppressionKey",
+    "SuppressionDigest",
     "ExportPackage",
     "ExportPart",
     "SealingKey",

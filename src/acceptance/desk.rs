@@ -56,7 +56,7 @@ async fn record(intake: &Intake, batch: Vec<Waiting>) {
     match intake.accept(arrivals).await {
         Ok(accepted) => {
             for (accepted, verdict) in accepted.into_iter().zip(verdicts) {
-                let accepted = Accepted { job_id: Some(accepted.job_id), duplicate: accepted.duplicate };
+                let accepted = Accepted { job_id: accepted.job_id, duplicate: accepted.duplicate };
                 let _ = verdict.send(Ok(accepted));
             }
         }

@@ -26,9 +26,15 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
         readiness: readiness(app.store.clone(), app.config.database.reference_schema, broker),
         metrics: Metrics::install(),
         tokens: tokens(&app.config),
-        api: ApiState::new(app.store.clone(), app.clock.clone(), app.wake.clone(), app.signer.clone())
-            .with_planner(app.planner())
-            .with_packages(app.packages.clone()),
+        api: ApiState::new(
+            app.store.clone(),
+            app.clock.clone(),
+            app.wake.clone(),
+            app.signer.clone(),
+            app.holds.clone(),
+        )
+        .with_planner(app.planner())
+        .with_packages(app.packages.clone()),
     }
 }
 

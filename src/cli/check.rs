@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{AppError, open_store, open_stores};
+use crate::app::{AppError, data_map, open_store, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::Keyring;
@@ -137,6 +137,14 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         Ok(stores) => {
             let tables: usize = stores.maps().map(|map| map.tables.len() + usize::from(map.shop.is_some())).sum();
             findings.good("data map", format!("{tables} tables, all there"));
+            match data_map::default_findings(&stores).await {
+                Ok(found) => {
+                    let failing = data_map::failing(config.data_map.fail_on, &found).len();
+                    let told = format!("{} finding(s), {failing} that count; see `efface data-map check`", found.len());
+                    if failing == 0 { findings.good("coverage", told) } else { findings.bad("coverage", true, told) }
+                }
+                Err(error) => findings.bad("coverage", false, error.to_string()),
+            }
             for name in stores.others() {
                 match stores.other(name).await {
                     Ok((map, _)) => {

@@ -161,9 +161,11 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
         output::json(&JobPage { data, next_cursor })?;
         return Ok(Exit::Done);
     }
+    let now = Clock::system().now();
     let rows = jobs.into_iter().map(|job| {
         let ends = job.outcome.map(|outcome| outcome.to_string()).or(job.hold_reason).unwrap_or_else(|| "-".to_owned());
-        let (created, due) = (rfc3339(job.created_at), job.due_at.format("%Y-%m-%d").to_string());
+        let late = if job.status.is_open() && job.due_at < now { " overdue" } else { "" };
+        let (created, due) = (rfc3339(job.created_at), format!("{}{late}", job.due_at.format("%Y-%m-%d")));
         [job.id, job.job_type.to_string(), job.status.to_string(), ends, job.shop_domain, created, due]
     });
     output::table(["ID", "TYPE", "STATUS", "OUTCOME/REASON", "SHOP", "RECEIVED", "DUE"], rows)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
+use crate::erasure::reinstall::Policy;
 
 /// Workers, batches, leases and retries.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Jobs {
     pub retry_initial: Duration,
     /// Not below `retry_initial`.
     pub retry_max: Duration,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
     pub due_days: u32,
     pub approval: Approval,
     /// 0: no number of rows asks for an approval.
@@ -41,6 +44,9 @@ impl Jobs {
             attempts_max: reader.whole("jobs.attempts_max", 1..=100),
             retry_initial: reader.seconds("jobs.retry_initial_seconds", 1..=3600),
             retry_max: reader.seconds("jobs.retry_max_seconds", 1..=86_400),
+            reinstalled: reader
+                .text_as("jobs.reinstalled", "one of hold, erase_before_uninstall, erase_all", Policy::parse)
+                .unwrap_or_default(),
             due_days: reader.whole("jobs.due_days", 1..=30),
             approval: reader
                 .text_as("jobs.approval", "\"never\", \"shop_redact\" or \"all\"", |text| match text {

@@ -56,6 +56,21 @@ impl Reader {
         .unwrap_or_default()
     }
 
+    /// A list of whole numbers within a range: comma-separated in text.
+    pub(super) fn whole_list<T: TryFrom<u64>>(&mut self, key: &str, range: RangeInclusive<u64>) -> Vec<T> {
+        let expected = format!("a list of whole numbers from {} to {}", range.start(), range.end());
+        let fitting = |number: u64| T::try_from(Some(number).filter(|number| range.contains(number))?).ok();
+        self.parsed(key, &expected, |raw| match raw {
+            Raw::Typed(Value::Array(list)) => list.iter().map(|item| fitting(item.as_u64()?)).collect(),
+            Raw::Typed(_) => None,
+            Raw::Text(text) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                items.map(|item| fitting(item.parse().ok()?)).collect()
+            }
+        })
+        .unwrap_or_default()
+    }
+
     pub(super) fn seconds(&mut self, key: &str, range: RangeInclusive<u64>) -> Duration {
         Duration::from_secs(self.whole(key, range))
     }

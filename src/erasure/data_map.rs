@@ -26,7 +26,7 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 12] = [
+pub const OWN_TABLES: [&str; 14] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
@@ -34,6 +34,8 @@ pub const OWN_TABLES: [&str; 12] = [
     "RetentionRun",
     "LegalHold",
     "Suppression",
+    "SuppressionKey",
+    "SuppressionDigest",
     "ExportPackage",
     "ExportPart",
     "SealingKey",
@@ -105,6 +107,13 @@ pub struct SubjectWay {
 #[derive(Clone, Debug)]
 pub struct Excluded {
     pub column: Ident,
+    pub because: String,
+}
+
+/// A table that is not in the map on purpose, and why.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    pub name: String,
     pub because: String,
 }
 
@@ -190,6 +199,8 @@ pub struct StoreMap {
     pub shop: Option<MappedShop>,
     /// In the order in which they are worked.
     pub tables: Vec<MappedTable>,
+    /// Tables that `data-map check` need not ask about.
+    pub left_out: Vec<LeftOut>,
     keys: Arc<MatchKeys>,
 }
 
@@ -211,6 +222,11 @@ impl StoreMap {
     /// Tables that answer a `customers/data_request`.
     pub fn exported(&self) -> impl Iterator<Item = &MappedTable> {
         self.tables.iter().filter(|table| !table.export.is_empty())
+    }
+
+    /// Whether a table is left out on purpose.
+    pub fn leaves_out(&self, name: &str) -> bool {
+        self.left_out.iter().any(|table| table.name == name)
     }
 
     /// Whether a shop's own row goes with the shop.

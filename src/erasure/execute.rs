@@ -3,6 +3,8 @@
 //! A batch of small targets is one pass of set-based statements, one per table and way. A large shop is taken in bounded
 //! steps, each in the caller's own transaction. The caller has checked its claims in that transaction before.
 
+pub mod uninstall;
+
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
@@ -11,6 +13,7 @@ use super::data_map::{Action, MappedShop, MappedTable, StoreMap};
 use super::mask::Masker;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::reinstall::{self, Policy};
 use super::subject::Target;
 use crate::store::StoreError;
 use crate::store::target::{self, Column, Count, Keys, Masked, Reach, Rows};
@@ -37,6 +40,8 @@ pub struct Hands<'a, C> {
     pub masker: &'a Masker,
     /// Rows that one transaction may take.
     pub rows_max: u64,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
 }
 
 impl<C: ConnectionTrait> Hands<'_, C> {
@@ -52,7 +57,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         let plan = Plan::lay_out(self.conn, self.map, &placed, &known, true).await?;
         let mut fates = vec![Fate::Deleted; targets.len()];
         for (place, target) in &placed {
-            if target.is_whole_shop() && plan.shops.get(&target.shop_domain).is_some_and(|row| row.reinstalled) {
+            if target.is_whole_shop() && self.is_back(&plan, target, &progress[*place]).await? {
                 fates[*place] = Fate::Reinstalled;
             }
         }
@@ -67,10 +72,11 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                     continue;
                 }
                 let counts = if action == Action::Delete {
-                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await?
+                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await
                 } else {
-                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await?
+                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await
                 };
+                let counts = counts.map_err(|error| error.of_table(&table.name))?;
                 add(progress, table.counter(action), &counts);
             }
         }
@@ -83,6 +89,14 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
         }
         Ok(fates)
+    }
+
+    /// Whether a shop was installed again and must not be erased for that.
+    async fn is_back(&self, plan: &Plan<'_>, target: &Target, progress: &Progress) -> Result<bool, StoreError> {
+        let (Some(shop), Some(row)) = (&self.map.shop, plan.shops.get(&target.shop_domain)) else { return Ok(false) };
+        let released_at = progress.reinstall_released_at;
+        let guard = reinstall::guard(self.conn, &shop.table, row, self.reinstalled, released_at).await?;
+        Ok(!guard.erases())
     }
 
     async fn mask(
@@ -157,10 +171,11 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
             let action = table.action(true);
             let counts = if action == Action::Delete {
-                target::delete_shops(self.conn, &table.reach, &keys).await?
+                target::delete_shops(self.conn, &table.reach, &keys).await
             } else {
-                self.mask(table, Rows::WholeShop, &keys, targets).await?
+                self.mask(table, Rows::WholeShop, &keys, targets).await
             };
+            let counts = counts.map_err(|error| error.of_table(&table.name))?;
             add(progress, table.counter(action), &counts);
         }
         if let Some(shop) = self.map.deletes_shop_row() {
@@ -180,18 +195,19 @@ impl<C: ConnectionTrait> Hands<'_, C> {
     pub async fn shop_step(&self, target: &Target, progress: &mut Progress) -> Result<Step, StoreError> {
         let known = known_shops(&self.map.name, std::slice::from_ref(target), std::slice::from_ref(progress));
         let plan = Plan::lay_out(self.conn, self.map, &[(0, target)], &known, true).await?;
+        if self.is_back(&plan, target, progress).await? {
+            return Ok(Step::Reinstalled);
+        }
         if let Some(row) = plan.shops.get(&target.shop_domain) {
-            if row.reinstalled {
-                return Ok(Step::Reinstalled);
-            }
             progress.shops.insert(self.map.name.clone(), row.key.clone());
         }
         let mut left = self.rows_max;
         for table in self.map.touched(true) {
             let action = table.action(true);
             for key in &plan.whole_shops(table.holds).shops {
+                let of_table = |error: StoreError| error.of_table(&table.name);
                 let rows = if action == Action::Delete {
-                    target::delete_shop_rows(self.conn, &table.reach, key, left).await?
+                    target::delete_shop_rows(self.conn, &table.reach, key, left).await.map_err(of_table)?
                 } else {
                     let mut keys = Keys::default();
                     keys.push(0, key, String::new());

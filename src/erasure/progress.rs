@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +31,9 @@ pub struct Progress {
     pub shops: BTreeMap<String, String>,
     /// Steps of stores other than the default one.
     pub stores: BTreeMap<String, StoreStep>,
+    /// When an operator released the job although its shop had been installed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reinstall_released_at: Option<DateTime<Utc>>,
 }
 
 impl Progress {
@@ -41,6 +45,11 @@ impl Progress {
     /// What is stored.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Whether anything was done or begun.
+    pub fn has_begun(&self) -> bool {
+        !self.counts.is_empty() || !self.shops.is_empty() || !self.stores.is_empty()
     }
 
     /// Rows, all counters together.

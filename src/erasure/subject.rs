@@ -38,6 +38,8 @@ pub struct Subject {
     customers: Vec<Id>,
     emails: Vec<Pii<String>>,
     phones: Vec<Pii<String>>,
+    /// What hashed columns hold, as it stands there: identifiers of which only the hash is known.
+    stored: Vec<(By, Spelling, Pii<String>)>,
 }
 
 /// An order or customer, as apps store it: Shopify's number, which may also stand as its global id, or some other text.
@@ -61,6 +63,11 @@ pub fn global_ids(by: By) -> (&'static str, &'static str) {
         By::CustomerId => ("gid://shopify/Customer/0", "gid://shopify/Customer/99999999999999999999"),
         _ => ("gid://shopify/Order/0", "gid://shopify/Order/99999999999999999999"),
     }
+}
+
+/// An order's or customer's id as it is compared: without what a global id wraps around it.
+pub fn plain_id(by: By, text: &str) -> String {
+    Id::parse(by, text).plain().to_owned()
 }
 
 impl Id {
@@ -126,6 +133,36 @@ impl Subject {
         self.phones.extend(phone);
     }
 
+    /// Adds an order or a customer by its plain id.
+    pub fn add_id(&mut self, by: By, id: &str) {
+        let ids = if by == By::CustomerId { &mut self.customers } else { &mut self.orders };
+        ids.push(Id::parse(by, id));
+    }
+
+    /// Adds what a hashed column holds.
+    pub fn add_stored(&mut self, by: By, spelling: Spelling, hash: String) {
+        self.stored.push((by, spelling, Pii::new(hash)));
+    }
+
+    /// What hashed columns hold of somebody of whom only the hash is known.
+    pub fn stored(&self) -> impl Iterator<Item = (By, &Spelling, &str)> {
+        self.stored.iter().map(|(by, spelling, hash)| (*by, spelling, hash.expose().as_str()))
+    }
+
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty() && self.identifiers().next().is_none()
+    }
+
+    /// Every identifier in its one form: ids plain, e-mail addresses and phone numbers normal.
+    pub fn identifiers(&self) -> impl Iterator<Item = (By, &str)> {
+        let orders = self.orders.iter().map(|id| (By::OrderId, id.plain()));
+        let customers = self.customers.iter().map(|id| (By::CustomerId, id.plain()));
+        let emails = self.emails.iter().map(|email| (By::Email, email.expose().as_str()));
+        let phones = self.phones.iter().map(|phone| (By::Phone, phone.expose().as_str()));
+        orders.chain(customers).chain(emails).chain(phones)
+    }
+
     /// Everything to look for in columns of one identifier and spelling, in order and each once. `hmac_key` is the secret
     /// of [`Spelling::Hmac`].
     pub fn values(&self, by: By, spelling: &Spelling, hmac_key: &[u8]) -> Vec<String> {
@@ -157,6 +194,8 @@ impl Subject {
                 self.phones.iter().map(Pii::expose).flat_map(|phone| [phone.clone(), format!("00{phone}")]).collect()
             }
         };
+        let stored = self.stored.iter().filter(|(of, how, _)| *of == by && how == spelling);
+        values.extend(stored.map(|(_, _, hash)| hash.expose().clone()));
         values.sort_unstable();
         values.dedup();
         values

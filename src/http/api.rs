@@ -9,12 +9,16 @@
 //! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
 //!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
 //! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
+//! holds(&self, filter: hold::Filter, limit: u16)              -> Result<HoldPage, Problem>
+//! place_hold(&self, caller: &Caller, wish: &Wish)             -> Result<HoldView, Problem>           BadBody
+//! release_hold(&self, caller: &Caller, id: &str)              -> Result<ReleasedView, Problem>       HoldNotFound, HoldReleased
 //! ```
 //!
 //! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
 
 mod cursor;
 mod exports;
+pub mod holds;
 mod jobs;
 mod jobs_source;
 mod query;
@@ -24,7 +28,7 @@ pub mod view;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 
 use super::auth::{Permission, Tokens, identify, permit};
 use super::error;
@@ -46,6 +50,11 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/jobs/{id}/release", permit(Permission::ChangeJobs, post(jobs::release)))
         .route("/v1/jobs/{id}/package-link", permit(Permission::ChangeJobs, post(exports::make_link)))
         .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
+        .route(
+            "/v1/holds",
+            permit(Permission::ReadHolds, get(holds::list)).merge(permit(Permission::ChangeHolds, post(holds::place))),
+        )
+        .route("/v1/holds/{id}", permit(Permission::ChangeHolds, delete(holds::release)))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(identified.clone())

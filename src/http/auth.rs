@@ -20,7 +20,7 @@ use super::error::Problem;
 pub enum Role {
     /// May do everything.
     Admin,
-    /// May also change jobs.
+    /// May also change jobs and legal holds.
     Operator,
     /// May read jobs and reports.
     Viewer,
@@ -37,6 +37,10 @@ pub enum Permission {
     ChangeJobs,
     /// See compliance reports.
     ReadReports,
+    /// See legal holds.
+    ReadHolds,
+    /// Place and release legal holds.
+    ChangeHolds,
 }
 
 impl Role {
@@ -64,8 +68,8 @@ impl Role {
     /// Whether this role reaches as far as `permission`.
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
-            Permission::ReadJobs | Permission::ReadReports => true,
-            Permission::ChangeJobs => matches!(self, Self::Admin | Self::Operator),
+            Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds => true,
+            Permission::ChangeJobs | Permission::ChangeHolds => matches!(self, Self::Admin | Self::Operator),
         }
     }
 }
@@ -77,6 +81,8 @@ impl Permission {
             Self::ReadJobs => "read jobs",
             Self::ChangeJobs => "change jobs",
             Self::ReadReports => "read reports",
+            Self::ReadHolds => "read legal holds",
+            Self::ChangeHolds => "change legal holds",
         }
     }
 }
@@ -207,9 +213,10 @@ mod tests {
     }
 
     #[test]
-    fn only_admins_and_operators_change_jobs() {
-        let changers =
-            [Role::Admin, Role::Operator, Role::Viewer, Role::Auditor].map(|r| r.may(Permission::ChangeJobs));
-        assert_eq!(changers, [true, true, false, false]);
+    fn only_admins_and_operators_change_jobs_and_holds() {
+        for change in [Permission::ChangeJobs, Permission::ChangeHolds] {
+            let changers = [Role::Admin, Role::Operator, Role::Viewer, Role::Auditor].map(|r| r.may(change));
+            assert_eq!(changers, [true, true, false, false]);
+        }
     }
 }

@@ -70,6 +70,10 @@ pub enum Problem {
         /// What became of it, as in "was used".
         fate: &'static str,
     },
+    /// No legal hold has that id.
+    HoldNotFound,
+    /// The legal hold was released before.
+    HoldReleased,
     /// The job's state does not allow what was asked.
     TransitionNotAllowed {
         /// The job's status.
@@ -149,6 +153,8 @@ impl Problem {
             }
             Self::PackageRemoved => (StatusCode::GONE, "package-removed", "The package was removed"),
             Self::LinkGone { .. } => (StatusCode::GONE, "link-gone", "The link is not good any more"),
+            Self::HoldNotFound => (StatusCode::NOT_FOUND, "hold-not-found", "There is no such legal hold"),
+            Self::HoldReleased => (StatusCode::CONFLICT, "hold-released", "The legal hold was released before"),
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
@@ -194,6 +200,8 @@ impl Problem {
             | Self::PackageNotFound
             | Self::PackageNotReady
             | Self::PackageRemoved
+            | Self::HoldNotFound
+            | Self::HoldReleased
             | Self::Unavailable
             | Self::Internal => None,
         }

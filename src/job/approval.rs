@@ -90,7 +90,7 @@ impl Planner {
         if self.stores.needs_personal_identifiers() {
             let db = self.stores.default_store().1.db();
             let body = gdpr_job::sealed_bodies(db, vec![job.id.clone()]).await?.pop();
-            unseal::add_personal(&self.keys, &mut target, &job.id, body).await??;
+            unseal::add_personal(&self.keys, &mut target, &job.id, &job.payload, body).await??;
         }
         Ok(self.plan(&target, &Progress::from_json(job.progress.as_ref())).await?)
     }

@@ -8,8 +8,10 @@ use super::machine::{self, Effect, Event, Refused, State};
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
+use crate::erasure::progress::Progress;
+use crate::erasure::reinstall;
 use crate::evidence::receipt::Signer;
-use crate::store::gdpr_job::{self, query};
+use crate::store::gdpr_job::{self, holding, query};
 use crate::store::{Store, StoreError, deletion_receipt};
 
 /// An operator's wish.
@@ -80,6 +82,11 @@ pub async fn apply(
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
     }
+    if matches!(command, Command::Release { .. }) && job.hold_reason.as_deref() == Some(reinstall::REASON) {
+        // An operator's word: the same installation does not hold it again.
+        let progress = Progress { reinstall_released_at: Some(now), ..Progress::from_json(job.progress.as_ref()) };
+        holding::put_progress(&*tx, id, &progress.to_json()).await?;
+    }
     if let Some(hash) = &approved {
         gdpr_job::approve_plan(&*tx, id, hash).await?;
     }
@@ -93,7 +100,7 @@ pub async fn apply(
         resource_id: id.to_owned(),
         shop_domain: Some(job.shop_domain),
         metadata: json!({ "from": step.change.from, "status": step.state.status, "because": because,
-            "approvedPlan": approved }),
+            "holdReason": job.hold_reason, "approvedPlan": approved }),
     };
     audit::append(&*tx, now, vec![entry]).await?;
     let after = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;

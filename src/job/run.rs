@@ -25,13 +25,16 @@ use super::wake::Wake;
 use crate::clock::Clock;
 use crate::erasure::mask::Masker;
 use crate::erasure::progress::Progress;
+use crate::erasure::reinstall::Policy;
 use crate::erasure::stores::Stores;
 use crate::evidence::receipt::Signer;
 use crate::export::{Exporter, Kept};
+use crate::hold::Holds;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
 use crate::store::gdpr_job::{self, Claimed};
 use crate::store::{Store, StoreError};
+use crate::suppression::Tombstones;
 
 /// Limits of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,8 @@ pub struct WorkerSettings {
     pub batch_jobs_max: u64,
     /// Application rows of one shop that one transaction may take.
     pub batch_rows_max: u64,
+    /// What becomes of a `shop/redact` whose shop was installed again.
+    pub reinstalled: Policy,
     /// How long a claim is ours without renewal.
     pub lease: Duration,
     /// How long a worker sleeps at most before it looks again.
@@ -78,8 +83,10 @@ pub struct Tools {
     pub masker: Masker,
     pub exporter: Exporter,
     pub signer: Signer,
+    pub holds: Holds,
     /// Makes plans, and opens the sealed payloads for the identifiers that only they have.
     pub planner: Planner,
+    pub tombstones: Tombstones,
 }
 
 /// What one look at the queue came to.
@@ -276,7 +283,7 @@ impl Inner {
         let policy = self.settings.approval;
         let mut approved = Vec::with_capacity(tasks.len());
         for task in tasks {
-            if !policy.may_hold(task.job_type) || task.progress != Progress::default() {
+            if !policy.may_hold(task.job_type) || task.progress.has_begun() {
                 approved.push(task);
                 continue;
             }
@@ -343,7 +350,7 @@ impl Inner {
                 continue;
             };
             let progress = Progress { counts, ..Progress::default() };
-            let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported };
+            let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported, tombstone: None };
             settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
             tx.commit().await?;
             hand.put_down(&task.claim.id);

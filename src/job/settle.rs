@@ -18,6 +18,7 @@ use crate::evidence::receipt::Signer;
 use crate::retry::{RetryPolicy, jitter};
 use crate::store::gdpr_job::{self, Claimed, Completion};
 use crate::store::{Store, StoreError, deletion_receipt};
+use crate::suppression::{self, Tombstone};
 
 /// A claim whose work is done and verified.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Finished {
     pub claim: Claimed,
     pub progress: Progress,
     pub done: Done,
+    /// What an erasure leaves behind.
+    pub tombstone: Option<Tombstone>,
 }
 
 /// What was done for a claim. An erasure cannot be said to be done without the verifier's word.
@@ -175,6 +178,8 @@ pub async fn complete(
         })
         .collect();
     audit::append(conn, now, entries).await?;
+    let erased = jobs.iter().filter(|job| completed.contains(&job.claim.id));
+    suppression::record(conn, now, erased.filter_map(|job| job.tombstone.as_ref())).await?;
     for (job, completion) in jobs.iter().zip(&completions) {
         if completed.contains(&job.claim.id) {
             metrics::counter!("efface_jobs_completed_total", "type" => job.done.job_type().as_str(),

@@ -3,11 +3,16 @@
 use entity::gdpr_job::JobType;
 use serde_json::Value;
 
-use crate::erasure::subject::{Scope, Target, UnreadablePayload};
+use crate::erasure::data_map::By;
+use crate::erasure::subject::{Scope, Spelling, Target, UnreadablePayload};
 use crate::seal::{Aad, ContentKeyError, ContentKeys, Pii};
 use crate::store::StoreError;
 use crate::store::gdpr_job::SealedBody;
+use crate::suppression::{PARENT, child};
 use crate::webhook::{PROVIDERS, Subject, UnverifiedWebhook, VerifiedWebhook, WebhookHeaders};
+
+/// What hashed columns hold of somebody of whom only the hash is known.
+type Stored = Vec<(By, Spelling, String)>;
 
 /// Reads the target from what a job's row keeps in the clear.
 ///
@@ -38,13 +43,17 @@ pub async fn add_personal(
     keys: &ContentKeys,
     target: &mut Target,
     id: &str,
+    payload: &Value,
     body: Option<SealedBody>,
 ) -> Result<Result<(), UnreadablePayload>, StoreError> {
     let Scope::Subject(subject) = &mut target.scope else { return Ok(Ok(())) };
-    let sealed = match unseal(keys, id, &target.shop_domain, body).await? {
+    let (sealed, stored) = match unseal(keys, id, &target.shop_domain, payload, body).await? {
         Ok(sealed) => sealed,
         Err(reason) => return Ok(Err(UnreadablePayload::sealed(id, reason))),
     };
+    for (by, spelling, hash) in stored {
+        subject.add_stored(by, spelling, hash);
+    }
     let exposed = |personal: &Option<Pii<String>>| personal.as_ref().map(|personal| personal.expose().clone());
     subject.add_personal(exposed(&sealed.email).as_deref(), exposed(&sealed.phone).as_deref());
     Ok(Ok(()))
@@ -54,8 +63,9 @@ async fn unseal(
     keys: &ContentKeys,
     id: &str,
     shop: &str,
+    payload: &Value,
     body: Option<SealedBody>,
-) -> Result<Result<Subject, &'static str>, StoreError> {
+) -> Result<Result<(Subject, Stored), &'static str>, StoreError> {
     let Some(SealedBody { provider, topic, sealed: Some(sealed), .. }) = body else {
         return Ok(Err("the body is not there any more"));
     };
@@ -69,8 +79,10 @@ async fn unseal(
     let Some(provider) = PROVIDERS.iter().find(|known| known.name == provider) else {
         return Ok(Err("the provider is unknown"));
     };
+    // A child of an erasure also has hashes as the app's columns hold them.
+    let stored = if payload.get(PARENT).is_some() { child::stored(body.expose()) } else { Vec::new() };
     let headers = WebhookHeaders { topic: Some(topic), ..WebhookHeaders::default() };
     let webhook = UnverifiedWebhook { provider, headers, path_topic: None, body };
     let read = VerifiedWebhook::vouched_for_by_seal(webhook).read();
-    Ok(read.map(|read| read.subject).map_err(|_| "the body does not read"))
+    Ok(read.map(|read| (read.subject, stored)).map_err(|_| "the body does not read"))
 }

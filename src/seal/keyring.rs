@@ -96,17 +96,27 @@ impl Keyring {
     /// # Panics
     /// Never: key and output lengths are those the algorithms ask for.
     pub fn digest(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let mut key = Zeroizing::new([0; KEY_LEN]);
-        Hkdf::<Sha256>::from_prk(self.digest.current().secret.as_slice())
-            .expect("a digest key is as long as a SHA-256 output")
-            .expand_multi_info(&[b"efface digest v1 ", purpose.as_bytes()], key.as_mut_slice())
-            .expect("32 bytes are within what HKDF may expand to");
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        mac(&expand(self.digest.current(), purpose), parts)
+    }
+
+    /// The id of the digest key that new digests hang from.
+    pub fn digest_key_id(&self) -> &str {
+        &self.digest.current().id
+    }
+
+    /// The ids of all digest keys: what was digested long ago may hang from any.
+    pub fn digest_key_ids(&self) -> impl Iterator<Item = &str> {
+        self.digest.all.iter().map(|key| key.id.as_str())
+    }
+
+    /// A key of its own for `purpose` and `of` (a shop, say), from the digest key of that id; none when there is no such key.
+    ///
+    /// It is what [`Keyring::digest`] would make of the one part `of`: whoever is given it learns nothing of other shops' keys.
+    ///
+    /// # Panics
+    /// Never: key and output lengths are those the algorithms ask for.
+    pub fn digest_subkey(&self, key_id: &str, purpose: &str, of: &[u8]) -> Option<Zeroizing<[u8; KEY_LEN]>> {
+        Some(Zeroizing::new(mac(&expand(self.digest.find(key_id)?, purpose), &[of])))
     }
 
     /// Wraps a content key under the current key-encryption key, bound to `aad`.
@@ -130,6 +140,29 @@ impl Keyring {
         let key = self.sign.current();
         (&key.id, &key.secret)
     }
+}
+
+/// HMAC-SHA256 of `parts`, each fed with its length in front.
+///
+/// # Panics
+/// Never: HMAC takes keys of any length.
+pub fn mac(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// HKDF-Expand (RFC 5869) of a digest key, for one purpose.
+fn expand(digest: &Key, purpose: &str) -> Zeroizing<[u8; KEY_LEN]> {
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    Hkdf::<Sha256>::from_prk(digest.secret.as_slice())
+        .expect("a digest key is as long as a SHA-256 output")
+        .expand_multi_info(&[b"efface digest v1 ", purpose.as_bytes()], key.as_mut_slice())
+        .expect("32 bytes are within what HKDF may expand to");
+    key
 }
 
 fn wrap_aad(kek_id: &str, aad: &[u8]) -> Vec<u8> {

@@ -65,6 +65,16 @@ impl StoreError {
         }
     }
 
+    /// Says in which table the database refused, or did not do, what it was told.
+    #[must_use]
+    pub fn of_table(self, table: &impl std::fmt::Display) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
+            Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
+            error => error,
+        }
+    }
+
     /// Whether two transactions stood in each other's way, so that the same work may simply be begun again.
     pub fn is_contention(&self) -> bool {
         match self {

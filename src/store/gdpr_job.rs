@@ -4,6 +4,7 @@
 //! given, and a row that no longer carries it is not touched. Set-based statements serve the batches of the worker,
 //! [`change_status`] serves everything that concerns one job.
 
+pub mod holding;
 pub mod query;
 
 use std::collections::HashSet;

@@ -10,9 +10,11 @@ mod delete;
 mod find;
 mod ident;
 mod keys;
+mod lifecycle;
 mod mask;
 mod reach;
 mod shop;
+mod values;
 mod way;
 
 pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_now};
@@ -20,9 +22,11 @@ pub use delete::{delete_matching, delete_shop_rows, delete_shops};
 pub use find::{Probe, count_found, samples, shop_rows, shops_with_values_between, stream_matching};
 pub use ident::{Ident, JsonPath};
 pub use keys::{Count, Keys};
+pub use lifecycle::{Installation, installations, mark_uninstalled};
 pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
+pub use values::{Installed, each_value, installed};
 pub use way::{Comparison, Place, Way};
 
 /// Which rows of a reach a statement is about.

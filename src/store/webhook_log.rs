@@ -32,7 +32,8 @@ pub struct NewWebhook {
     pub job_key: Option<String>,
     pub status: WebhookStatus,
     pub reason: Option<String>,
-    pub job_id: String,
+    /// None: the webhook makes no job.
+    pub job_id: Option<String>,
     pub triggered_at: Option<DateTime<Utc>>,
     pub received_at: DateTime<Utc>,
 }
@@ -122,7 +123,7 @@ pub async fn insert(conn: &impl ConnectionTrait, webhooks: &[NewWebhook]) -> Res
         .text_or_null("jobKey", webhooks.iter().map(|w| w.job_key.clone()))
         .text("status", webhooks.iter().map(|w| w.status.as_str()))
         .text_or_null("reason", webhooks.iter().map(|w| w.reason.clone()))
-        .text("jobId", webhooks.iter().map(|w| w.job_id.clone()))
+        .text_or_null("jobId", webhooks.iter().map(|w| w.job_id.clone()))
         .instant("triggeredAt", webhooks.iter().map(|w| w.triggered_at.unwrap_or(w.received_at)))
         .instant("receivedAt", webhooks.iter().map(|w| w.received_at))
         .table(backend, &mut values);

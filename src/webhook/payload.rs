@@ -26,7 +26,7 @@ pub struct Delivery {
     /// The provider's name.
     pub provider: &'static str,
     pub topic: Topic,
-    /// From the body; lower-case, a host name.
+    /// From the body; lower-case, a host name. Of `app/uninstalled`: the permanent domain.
     pub shop_domain: String,
     /// The provider's id of the shop, as text.
     pub shop_id: Option<String>,
@@ -35,7 +35,7 @@ pub struct Delivery {
     pub event_id: Option<String>,
     pub triggered_at: Option<DateTime<Utc>>,
     pub api_version: Option<String>,
-    /// Whom the topic is about; nobody in particular for `shop/redact`.
+    /// Whom the topic is about; nobody in particular for `shop/redact` and `app/uninstalled`.
     pub subject: Subject,
     /// The orders to redact, or requested; each once, in the order sent.
     pub orders: Vec<ExternalId>,
@@ -134,19 +134,21 @@ impl VerifiedWebhook {
         webhook.headers.check_ids()?;
 
         let fields = strict_json::parse(webhook.body.expose())?;
-        let shop_domain = shop::of_body(&fields)?;
-        let shop_id = id_at(&fields, "shop_id", "shop_id")?.map(|id| id.as_text().into_owned());
+        let shop_domain = shop::of_body(topic, &fields)?;
+        // The body of `app/uninstalled` is the shop itself.
+        let number = if topic == Topic::AppUninstalled { "id" } else { "shop_id" };
+        let shop_id = id_at(&fields, number, number)?.map(|id| id.as_text().into_owned());
         let orders = match shape::orders_field(topic) {
             Some(field) => ids_in(&fields, field)?,
             None => Vec::new(),
         };
         let (subject, data_request_id, misfit) = person::read(topic, &fields)?;
-        let lost = topic != Topic::ShopRedact && subject.is_empty() && orders.is_empty();
+        let lost = topic.names_a_person() && subject.is_empty() && orders.is_empty();
         let mismatch = shape::misfit(topic, &fields)
             .or(misfit)
             .or_else(|| lost.then_some(Mismatch::NoSubject))
-            .or_else(|| shop::of_header_differs(&webhook.headers, &shop_domain).then_some(Mismatch::OtherShop));
-        let unknown_fields = shape::unknown_fields(&fields);
+            .or_else(|| shop::of_header_differs(&webhook.headers, topic, &fields).then_some(Mismatch::OtherShop));
+        let unknown_fields = shape::unknown_fields(topic, &fields);
         drop(fields);
 
         Ok(Delivery {

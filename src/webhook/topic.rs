@@ -1,8 +1,8 @@
-//! The three topics, and the names providers give them.
+//! The topics, and the names providers give them: three duties, and the news that a shop has left.
 
 use super::provider::Provider;
 
-/// What a privacy webhook asks for. A closed list: everything else is refused.
+/// What a webhook asks for, or tells. A closed list: everything else is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     /// Collect what is kept about a customer.
@@ -11,10 +11,13 @@ pub enum Topic {
     CustomersRedact,
     /// Erase a shop, 48 hours after it uninstalled the app.
     ShopRedact,
+    /// A shop uninstalled the app. Makes no job: the shop is marked, and nothing is erased.
+    AppUninstalled,
 }
 
 impl Topic {
-    pub const ALL: [Self; 3] = [Self::CustomersDataRequest, Self::CustomersRedact, Self::ShopRedact];
+    pub const ALL: [Self; 4] =
+        [Self::CustomersDataRequest, Self::CustomersRedact, Self::ShopRedact, Self::AppUninstalled];
 
     /// The name in headers, paths and tables.
     pub const fn as_str(self) -> &'static str {
@@ -22,6 +25,7 @@ impl Topic {
             Self::CustomersDataRequest => "customers/data_request",
             Self::CustomersRedact => "customers/redact",
             Self::ShopRedact => "shop/redact",
+            Self::AppUninstalled => "app/uninstalled",
         }
     }
 
@@ -31,6 +35,23 @@ impl Topic {
             Self::CustomersDataRequest => "customers.data_request",
             Self::CustomersRedact => "customers.redact",
             Self::ShopRedact => "shop.redact",
+            Self::AppUninstalled => "app.uninstalled",
+        }
+    }
+
+    /// Whether it asks for something to be done with personal data, and so makes a job.
+    pub const fn is_duty(self) -> bool {
+        match self {
+            Self::CustomersDataRequest | Self::CustomersRedact | Self::ShopRedact => true,
+            Self::AppUninstalled => false,
+        }
+    }
+
+    /// Whether it is about one person of a shop.
+    pub const fn names_a_person(self) -> bool {
+        match self {
+            Self::CustomersDataRequest | Self::CustomersRedact => true,
+            Self::ShopRedact | Self::AppUninstalled => false,
         }
     }
 

@@ -19,11 +19,12 @@ use efface::clock::Clock;
 use efface::config::{Config, LoadOptions, Override};
 use efface::erasure::execute::{Hands, Step};
 use efface::erasure::progress::Progress;
+use efface::erasure::reinstall::Policy;
 use efface::erasure::subject::Target;
 use efface::evidence::horizon::{Horizon, Stated};
 use efface::evidence::receipt::Signer;
 use efface::evidence::statement::StatedBy;
-use efface::intake::{Accepted, Arrival};
+use efface::intake::Arrival;
 use efface::job::command::{self, Command, CommandError};
 use efface::job::rescue::{RescueSummary, rescue};
 use efface::seal::Keyring;
@@ -34,7 +35,7 @@ use entity::gdpr_job::{Entity, JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DbBackend, EntityTrait as _, Statement};
 
 pub use contents::Row;
-use database::Database;
+pub use database::Database;
 pub use town::{ADA, BEA, CYD, FEEDBACK, TABLES};
 pub use webhooks::{EMAIL, PHONE, SECRET, Webhook};
 
@@ -45,6 +46,19 @@ pub const LEASE_MS: i64 = 60_000;
 
 /// A setting that differs from the default: key and value.
 pub type Setting<'a> = (&'static str, &'a str);
+
+/// What became of a webhook that asks for a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub job_id: String,
+    pub duplicate: bool,
+}
+
+impl From<efface::intake::Accepted> for Accepted {
+    fn from(accepted: efface::intake::Accepted) -> Self {
+        Self { job_id: accepted.job_id.expect("a webhook that asks for a job"), duplicate: accepted.duplicate }
+    }
+}
 
 pub struct House {
     database: Database,
@@ -63,7 +77,7 @@ impl House {
         Self::over(Database::postgres().await).await
     }
 
-    async fn over(database: Database) -> Self {
+    pub async fn over(database: Database) -> Self {
         let (clock, shutdown) = (Clock::system(), Shutdown::new());
         let app = build(&database, &[], clock.clone(), shutdown.clone()).await;
         Self { database, clock, shutdown, app, jobs_may_be_left: AtomicBool::new(false) }
@@ -91,6 +105,15 @@ impl House {
 
     pub fn store(&self) -> &Store {
         self.app.store()
+    }
+
+    /// Where its database is.
+    pub fn url(&self) -> String {
+        self.database.url()
+    }
+
+    pub fn keys_file(&self) -> String {
+        self.database.keys_file()
     }
 
     pub fn is_sqlite(&self) -> bool {
@@ -128,7 +151,7 @@ impl House {
     /// Takes webhooks in as one batch.
     pub async fn accept(&self, webhooks: &[Webhook]) -> Vec<Accepted> {
         let arrivals = webhooks.iter().map(|webhook| self.arrival(webhook)).collect();
-        self.app.intake().accept(arrivals).await.unwrap()
+        self.app.intake().accept(arrivals).await.unwrap().into_iter().map(Accepted::from).collect()
     }
 
     /// Takes one webhook in, and returns the id of its job.
@@ -167,7 +190,7 @@ impl House {
     pub async fn shop_step(&self, tx: &WriteTransaction, domain: &str, progress: &mut Progress, rows_max: u64) -> Step {
         let tools = self.app().tools();
         let map = tools.stores.default_store().0;
-        let hands = Hands { conn: &**tx, map, masker: &tools.masker, rows_max };
+        let hands = Hands { conn: &**tx, map, masker: &tools.masker, rows_max, reinstalled: Policy::Hold };
         hands.shop_step(&Target::of_shop(domain), progress).await.unwrap()
     }
 
@@ -263,6 +286,8 @@ async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shut
         ("database.url", database.url()),
         ("keys.file", database.keys_file()),
         ("webhooks.secrets", SECRET.to_owned()),
+        // Most tests bring tables and maps that are about something else; `data_map::serve` is about this.
+        ("data_map.fail_on", "never".to_owned()),
         ("jobs.poll_seconds", "300".to_owned()),
         ("jobs.lease_seconds", (LEASE_MS / 1_000).to_string()),
     ];

@@ -4,7 +4,7 @@
 
 mod api;
 mod door;
-mod house;
+pub mod house;
 mod limits;
 mod probes;
 mod shutdown;

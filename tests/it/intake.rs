@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use efface::acceptance::Acceptance;
-use efface::intake::{Accepted, IntakeError};
+use efface::intake::IntakeError;
 use efface::job::command::Command;
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use entity::webhook_log::WebhookStatus;
 use serde_json::Value;
 
-use crate::house::{ADA, BEA, EMAIL, House, PATIENCE, PHONE, Webhook};
+use crate::house::{ADA, Accepted, BEA, EMAIL, House, PATIENCE, PHONE, Webhook};
 
 const VECTORS: &str = include_str!("../vectors/shopify-webhooks.json");
 
@@ -284,7 +284,7 @@ both_databases! {
                     // Told to come back, a sender comes back.
                     loop {
                         match intake.accept(batch.iter().map(|webhook| house.arrival(webhook)).collect()).await {
-                            Ok(accepted) => break made.extend(accepted),
+                            Ok(accepted) => break made.extend(accepted.into_iter().map(Accepted::from)),
                             Err(IntakeError::Contended) => {}
                             Err(error) => panic!("{error}"),
                         }

@@ -155,7 +155,7 @@ async fn evidence(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
             id: text("h_1"),
             scope: legal_hold::HoldScope::Subject,
             shop_domain: Some(text("a.example")),
-            subject_hash: Some(text("s1")),
+            subject: Some(json!({ "email": ["s1"] })),
             table_name: None,
             reason: text("litigation"),
             placed_by: text("ops"),
@@ -165,20 +165,22 @@ async fn evidence(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
             released_by: None,
         }
     );
-    reads_back!(
-        db,
-        suppression {
-            id: text("s_1"),
-            shop_domain: text("a.example"),
-            subject_hash: text("s1"),
-            purpose: text("resweep"),
-            job_id: text("gdpr_1"),
-            created_at: early,
-            expires_at: late,
-            sweeps_done: 1,
-            next_sweep_at: None,
-        }
-    );
+    let tombstone = suppression::Model {
+        created_at: early,
+        job_id: text("gdpr_1"),
+        shop_domain: text("a.example"),
+        shop_id: Some(text("9007199254740993")),
+        purpose: suppression::Purpose::Shop,
+        key_id: text("digest-1"),
+        digests: vec![0, 255],
+        shop_keys: Some(json!({ "default": "s1" })),
+        expires_at: late,
+        sweeps_done: 1,
+        next_sweep_at: None,
+    };
+    let row = tombstone.clone().into_active_model().reset_all();
+    suppression::Entity::insert(row).exec_without_returning(db).await.unwrap();
+    assert_eq!(suppression::Entity::find_by_id((early, text("gdpr_1"))).one(db).await.unwrap().unwrap(), tombstone);
 }
 
 async fn packages(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<Utc>) {

@@ -151,7 +151,6 @@ CREATE TABLE "LegalHold" (
     id text NOT NULL,
     scope text NOT NULL,
     "shopDomain" text,
-    "subjectHash" text,
     "tableName" text,
     reason text NOT NULL,
     "placedBy" text NOT NULL,
@@ -159,8 +158,10 @@ CREATE TABLE "LegalHold" (
     "reviewAt" timestamp with time zone,
     "releasedAt" timestamp with time zone,
     "releasedBy" text,
+    subject jsonb,
     CONSTRAINT "LegalHold_pkey" PRIMARY KEY (id)
 );
+CREATE INDEX "LegalHold_shopDomain_idx" ON public."LegalHold" USING btree ("shopDomain") WHERE ("releasedAt" IS NULL);
 
 CREATE TABLE "PixelEventReceipt" (
     id text NOT NULL,
@@ -246,19 +247,36 @@ CREATE TABLE "Shop" (
 CREATE UNIQUE INDEX "efface_Shop_key" ON public."Shop" USING btree ("shopDomain");
 
 CREATE TABLE "Suppression" (
-    id text NOT NULL,
-    "shopDomain" text NOT NULL,
-    "subjectHash" text NOT NULL,
-    purpose text NOT NULL,
-    "jobId" text NOT NULL,
     "createdAt" timestamp with time zone NOT NULL,
+    "jobId" text NOT NULL,
+    "shopDomain" text NOT NULL,
+    "shopId" text,
+    purpose text NOT NULL,
+    "keyId" text NOT NULL,
+    digests bytea NOT NULL,
+    "shopKeys" jsonb,
     "expiresAt" timestamp with time zone NOT NULL,
     "sweepsDone" integer NOT NULL DEFAULT 0,
     "nextSweepAt" timestamp with time zone,
-    CONSTRAINT "Suppression_pkey" PRIMARY KEY (id)
+    CONSTRAINT "Suppression_pkey" PRIMARY KEY ("createdAt", "jobId")
 );
+CREATE INDEX "Suppression_expiresAt_idx" ON public."Suppression" USING btree ("expiresAt") WHERE ("nextSweepAt" IS NULL);
 CREATE INDEX "Suppression_nextSweepAt_idx" ON public."Suppression" USING btree ("nextSweepAt") WHERE ("nextSweepAt" IS NOT NULL);
-CREATE UNIQUE INDEX "Suppression_shopDomain_subjectHash_purpose_key" ON public."Suppression" USING btree ("shopDomain", "subjectHash", purpose);
+
+CREATE TABLE "SuppressionDigest" (
+    digest bytea NOT NULL,
+    "expiresAt" timestamp with time zone NOT NULL,
+    CONSTRAINT "SuppressionDigest_pkey" PRIMARY KEY (digest)
+);
+CREATE INDEX "SuppressionDigest_expiresAt_idx" ON public."SuppressionDigest" USING btree ("expiresAt");
+
+CREATE TABLE "SuppressionKey" (
+    "shopDomain" text NOT NULL,
+    "keyId" text NOT NULL,
+    "inner" bytea NOT NULL,
+    "outer" bytea NOT NULL,
+    CONSTRAINT "SuppressionKey_pkey" PRIMARY KEY ("shopDomain", "keyId")
+);
 
 CREATE TABLE "SurveyResponse" (
     id text NOT NULL,

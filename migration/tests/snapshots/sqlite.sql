@@ -142,15 +142,15 @@ CREATE TABLE "LegalHold" (
     "id" text NOT NULL PRIMARY KEY,
     "scope" text NOT NULL,
     "shopDomain" text NULL,
-    "subjectHash" text NULL,
     "tableName" text NULL,
     "reason" text NOT NULL,
     "placedBy" text NOT NULL,
     "placedAt" text NOT NULL,
     "reviewAt" text NULL,
     "releasedAt" text NULL,
-    "releasedBy" text NULL
-);
+    "releasedBy" text NULL ,
+    "subject" text NULL);
+CREATE INDEX "LegalHold_shopDomain_idx" ON "LegalHold" ("shopDomain") WHERE "releasedAt" IS NULL;
 
 CREATE TABLE "PixelEventReceipt" (
     "id" text NOT NULL PRIMARY KEY,
@@ -231,18 +231,35 @@ CREATE TABLE "Shop" (
 CREATE UNIQUE INDEX "efface_Shop_key" ON "Shop" ("shopDomain");
 
 CREATE TABLE "Suppression" (
-    "id" text NOT NULL PRIMARY KEY,
-    "shopDomain" text NOT NULL,
-    "subjectHash" text NOT NULL,
-    "purpose" text NOT NULL,
-    "jobId" text NOT NULL,
     "createdAt" text NOT NULL,
+    "jobId" text NOT NULL,
+    "shopDomain" text NOT NULL,
+    "shopId" text NULL,
+    "purpose" text NOT NULL,
+    "keyId" text NOT NULL,
+    "digests" blob NOT NULL,
+    "shopKeys" text NULL,
     "expiresAt" text NOT NULL,
     "sweepsDone" integer NOT NULL DEFAULT 0,
-    "nextSweepAt" text NULL
+    "nextSweepAt" text NULL, PRIMARY KEY ("createdAt",
+    "jobId")
 );
+CREATE INDEX "Suppression_expiresAt_idx" ON "Suppression" ("expiresAt") WHERE "nextSweepAt" IS NULL;
 CREATE INDEX "Suppression_nextSweepAt_idx" ON "Suppression" ("nextSweepAt") WHERE "nextSweepAt" IS NOT NULL;
-CREATE UNIQUE INDEX "Suppression_shopDomain_subjectHash_purpose_key" ON "Suppression" ("shopDomain", "subjectHash", "purpose");
+
+CREATE TABLE "SuppressionDigest" (
+    "digest" blob NOT NULL PRIMARY KEY,
+    "expiresAt" text NOT NULL
+);
+CREATE INDEX "SuppressionDigest_expiresAt_idx" ON "SuppressionDigest" ("expiresAt");
+
+CREATE TABLE "SuppressionKey" (
+    "shopDomain" text NOT NULL,
+    "keyId" text NOT NULL,
+    "inner" blob NOT NULL,
+    "outer" blob NOT NULL, PRIMARY KEY ("shopDomain",
+    "keyId")
+);
 
 CREATE TABLE "SurveyResponse" (
     "id" text NOT NULL PRIMARY KEY,

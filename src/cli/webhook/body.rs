@@ -20,6 +20,15 @@ pub struct About<'a> {
     pub orders: &'a [String],
 }
 
+/// The shop object of the platform's API, as far as it names the shop.
+#[derive(Serialize)]
+struct Shop<'a> {
+    id: u64,
+    name: &'a str,
+    domain: &'a str,
+    myshopify_domain: &'a str,
+}
+
 #[derive(Serialize)]
 struct Body<'a> {
     shop_id: u64,
@@ -53,6 +62,11 @@ impl About<'_> {
     /// # Errors
     /// Never: texts and numbers are always valid JSON.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        if self.topic == Topic::AppUninstalled {
+            let name = self.shop.split('.').next().unwrap_or(self.shop);
+            let shop = Shop { id: self.shop_id, name, domain: self.shop, myshopify_domain: self.shop };
+            return serde_json::to_vec(&shop);
+        }
         let orders = || Some(self.orders.iter().map(|order| id(order)).collect());
         let (is_request, is_redact) = (self.topic == Topic::CustomersDataRequest, self.topic == Topic::CustomersRedact);
         serde_json::to_vec(&Body {
@@ -107,5 +121,9 @@ mod tests {
             r##"{"shop_id":1,"shop_domain":"a.myshopify.com","customer":{"email":"john@example.com","phone":null},"orders_to_redact":["#72348"]}"##
         );
         assert_eq!(json(Topic::ShopRedact, None, &[]), r#"{"shop_id":1,"shop_domain":"a.myshopify.com"}"#);
+        assert_eq!(
+            json(Topic::AppUninstalled, None, &[]),
+            r#"{"id":1,"name":"a","domain":"a.myshopify.com","myshopify_domain":"a.myshopify.com"}"#
+        );
     }
 }

@@ -85,10 +85,9 @@ fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     context.log_without_config();
     let names_somebody = args.customer_id.is_some() || args.email.is_some() || args.phone.is_some();
-    if args.topic == Topic::ShopRedact && (names_somebody || !args.orders.is_empty()) {
-        return Err(
-            UsageError("shop/redact is about a whole shop: it takes no customer and no order".to_owned()).into()
-        );
+    if !args.topic.names_a_person() && (names_somebody || !args.orders.is_empty()) {
+        let topic = args.topic.as_str();
+        return Err(UsageError(format!("{topic} is about a whole shop: it takes no customer and no order")).into());
     }
     let about = About {
         topic: args.topic,

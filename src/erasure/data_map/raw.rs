@@ -18,6 +18,18 @@ pub(super) struct RawMap {
     pub stores: BTreeMap<String, RawStore>,
     #[serde(default)]
     pub table: Vec<RawTable>,
+    #[serde(default)]
+    pub left_out: Vec<RawLeftOut>,
+}
+
+/// A table that is not in the map, on purpose.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLeftOut {
+    #[serde(default = "default_store")]
+    pub store: String,
+    pub name: String,
+    pub because: String,
 }
 
 #[derive(Default, Deserialize)]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::raw::{RawForm, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable};
+use super::raw::{RawForm, RawLeftOut, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable};
 use super::{
-    Action, By, DEFAULT_STORE, Excluded, Form, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference, StoreMap,
-    SubjectWay,
+    Action, By, DEFAULT_STORE, Excluded, Form, LeftOut, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference,
+    StoreMap, SubjectWay,
 };
 use crate::store::target::{
     Column, Comparison, Hop, Ident, JsonPath, Kind, MaskedColumn, Place, Reach, Replacement, ShopTable, Way,
@@ -38,6 +38,9 @@ pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
         if let (Some(table), Some(place)) = (reader.table(table), place) {
             stores[place].tables.push(table);
         }
+    }
+    for left in raw.left_out {
+        reader.left_out(left, &mut stores);
     }
     for store in &stores {
         reader.across(store);
@@ -80,7 +83,7 @@ impl Reader {
         }
         let place = if name == DEFAULT_STORE { "shop".to_owned() } else { format!("stores.{name}.shop") };
         let shop = shop.and_then(|shop| self.shop(&place, shop));
-        StoreMap { name: name.to_owned(), shop, tables: Vec::new(), keys: Arc::default() }
+        StoreMap { name: name.to_owned(), shop, tables: Vec::new(), left_out: Vec::new(), keys: Arc::default() }
     }
 
     fn shop(&mut self, place: &str, raw: &RawShop) -> Option<MappedShop> {
@@ -272,6 +275,21 @@ impl Reader {
             }
         }
         masks
+    }
+
+    /// A table that is left out belongs to a store, has a reason, and is not in the map.
+    fn left_out(&mut self, left: RawLeftOut, stores: &mut [StoreMap]) {
+        let place = format!("left_out \"{}\"", left.name);
+        if left.because.trim().is_empty() {
+            self.problem(format!("{place}: lacks a reason in `because`"));
+        }
+        let Some(store) = stores.iter_mut().find(|store| store.name == left.store) else {
+            return self.problem(format!("{place}: its store \"{0}\" is not declared; add [stores.{0}]", left.store));
+        };
+        if store.tables.iter().any(|table| table.name.as_str() == left.name) {
+            self.problem(format!("{place}: has a [[table]] as well"));
+        }
+        store.left_out.push(LeftOut { name: left.name, because: left.because });
     }
 
     /// What has to fit between the tables of one store.

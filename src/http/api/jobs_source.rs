@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::evidence::receipt::{self, Signer};
 use crate::export::Packages;
+use crate::hold::Holds;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::approval::{PlanError, Planner};
@@ -24,17 +25,18 @@ use crate::store::{Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct ApiState {
     planner: Option<Planner>,
-    store: Store,
-    clock: Clock,
-    wake: Wake,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) wake: Wake,
     signer: Signer,
     packages: Option<Packages>,
+    pub(super) holds: Holds,
 }
 
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
-    pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer) -> Self {
-        Self { planner: None, packages: None, store, clock, wake, signer }
+    pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
+        Self { planner: None, packages: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use entity::gdpr_job::{JobStatus, JobType};
 
 use super::Cursor;
+use crate::hold;
 use crate::http::error::Problem;
 
 /// Rows of a page when the caller names no number.
@@ -68,6 +69,11 @@ impl Parameters {
         }
     }
 
+    fn limit(&mut self) -> Result<u16, Problem> {
+        let read = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        Ok(self.take("limit", "wants a number from 1 to 200", read)?.unwrap_or(LIMIT_DEFAULT))
+    }
+
     fn nothing_else(&self) -> Result<(), Problem> {
         match self.0.first() {
             Some((name, _)) => Err(Problem::parameter(name, "is not a parameter of this route")),
@@ -90,11 +96,7 @@ pub(super) fn job_list(uri: &Uri) -> Result<(JobFilter, PageWish), Problem> {
     };
     let page = PageWish {
         after: query.take("cursor", "wants the nextCursor of an earlier page", Cursor::parse)?,
-        limit: query
-            .take("limit", "wants a number from 1 to 200", |text| {
-                text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
-            })?
-            .unwrap_or(LIMIT_DEFAULT),
+        limit: query.limit()?,
     };
     query.nothing_else()?;
     Ok((filter, page))
@@ -120,6 +122,24 @@ pub(super) fn link_token(uri: &Uri) -> Result<String, Problem> {
     let token = query.take("token", "wants the token of a link", |text| Some(text.to_owned()))?;
     query.nothing_else()?;
     Ok(token.unwrap_or_default())
+}
+
+/// Reads `shop`, `scope`, `status`, `cursor` and `limit`.
+pub(super) fn hold_list(uri: &Uri) -> Result<(hold::Filter, u16), Problem> {
+    let mut query = Parameters::read(uri)?;
+    let filter = hold::Filter {
+        shop_domain: query.take("shop", "wants a shop's domain", shop)?,
+        scope: query.take("scope", "wants shop, subject or table", |text| text.parse().ok())?,
+        in_force: query.take("status", "wants in_force or released", |text| match text {
+            "in_force" => Some(true),
+            "released" => Some(false),
+            _ => None,
+        })?,
+        before: query.take("cursor", "wants the nextCursor of an earlier page", Cursor::parse)?.map(|cursor| cursor.id),
+    };
+    let limit = query.limit()?;
+    query.nothing_else()?;
+    Ok((filter, limit))
 }
 
 /// Refuses every parameter, for routes that have none.

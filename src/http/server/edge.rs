@@ -20,8 +20,9 @@ use crate::http::error::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Words of our own routes; any other part of a path may be a client's data and is not logged.
-const PATH_WORDS: [&str; 26] = [
+const PATH_WORDS: [&str; 28] = [
     "api",
+    "app",
     "audit",
     "cancel",
     "checkpoint",
@@ -45,6 +46,7 @@ const PATH_WORDS: [&str; 26] = [
     "retry",
     "runs",
     "shop",
+    "uninstalled",
     "v1",
     "webhooks",
 ];

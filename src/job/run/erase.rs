@@ -1,16 +1,20 @@
 //! Erases, store by store, and proves it: the default store in transactions that also hold the claims, further stores with
 //! their steps recorded before and after.
 
+use std::collections::HashSet;
+
 use entity::gdpr_job::JobType;
 
 use super::hand::Hand;
 use super::task::Task;
 use super::{Boxed, Inner, claims_lost};
-use crate::erasure::data_map::StoreMap;
+use crate::erasure::data_map::{DEFAULT_STORE, StoreMap};
 use crate::erasure::execute::{Fate, Hands, Step};
 use crate::erasure::progress::Progress;
+use crate::erasure::reinstall::{self, Policy};
 use crate::erasure::subject::Target;
 use crate::erasure::verify::{self, Verdict};
+use crate::job::legal_hold;
 use crate::job::machine::Event;
 use crate::job::settle::{self, Done, Finished};
 use crate::store::gdpr_job::{self, Claimed, Fenced};
@@ -32,7 +36,9 @@ struct Deleted {
 
 impl Inner {
     fn hands<'a>(&'a self, tx: &'a WriteTransaction, map: &'a StoreMap) -> Hands<'a, sea_orm::DatabaseTransaction> {
-        Hands { conn: tx, map, masker: &self.tools.masker, rows_max: self.settings.batch_rows_max }
+        // Whether a shop is back is the default store's word; elsewhere its rows just go.
+        let reinstalled = if map.name == DEFAULT_STORE { self.settings.reinstalled } else { Policy::EraseAll };
+        Hands { conn: tx, map, masker: &self.tools.masker, rows_max: self.settings.batch_rows_max, reinstalled }
     }
 
     /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.
@@ -126,15 +132,24 @@ impl Inner {
 
     async fn try_delete_batch(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<Deleted, StoreError> {
         self.renew(hand).await?;
-        let tx = self.store.begin_write().await?;
-        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
-        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
-        tasks.retain(|task| ours.contains(&task.claim.id));
-        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
-        if tasks.is_empty() {
+        let tx = loop {
+            let tx = self.store.begin_write().await?;
+            let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
+            let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
+            tasks.retain(|task| ours.contains(&task.claim.id));
+            Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
+            if tasks.is_empty() {
+                tx.rollback().await?;
+                return Ok(Deleted::default());
+            }
+            let claims = tasks.iter().map(|task| &task.claim);
+            let covered = legal_hold::covered(&self.tools.holds, &*tx, claims).await?;
+            if covered.is_empty() {
+                break tx;
+            }
             tx.rollback().await?;
-            return Ok(Deleted::default());
-        }
+            self.keep_back(&covered, tasks, hand).await?;
+        };
         let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
         let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
         let map = self.tools.stores.default_store().0;
@@ -155,13 +170,31 @@ impl Inner {
         Ok(deleted)
     }
 
+    /// Puts down the tasks that legal holds cover: they are `held` from here on.
+    async fn keep_back(&self, covered: &HashSet<String>, tasks: &mut Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
+        let claims: Vec<&Claimed> =
+            tasks.iter().map(|task| &task.claim).filter(|claim| covered.contains(&claim.id)).collect();
+        let kept = legal_hold::keep_back(&self.settler, &self.tools.holds, &claims).await?;
+        tasks.retain(|task| !kept.held.contains(&task.claim.id) && !kept.lost.contains(&task.claim.id));
+        for id in &kept.held {
+            hand.put_down(id);
+        }
+        Self::lose(hand, kept.lost.iter().map(String::as_str));
+        Ok(())
+    }
+
     /// Erases in the stores that are not the default one. Each store's step is recorded before its transaction and
     /// after it; a crash between the two is told by the record, and the work is done again.
-    async fn erase_elsewhere(&self, tasks: &mut [Task], hand: &Hand) -> Result<(), StoreError> {
+    async fn erase_elsewhere(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
         let names: Vec<String> = self.tools.stores.others().map(str::to_owned).collect();
         for name in names {
             if tasks.is_empty() {
                 return Ok(());
+            }
+            let claims = tasks.iter().map(|task| &task.claim);
+            let covered = legal_hold::covered(&self.tools.holds, self.store.db(), claims).await?;
+            if !covered.is_empty() {
+                self.keep_back(&covered, tasks, hand).await?;
             }
             let (map, store) = self.tools.stores.other(&name).await?;
             self.record(tasks, hand, |progress| progress.start(&name)).await?;
@@ -235,7 +268,7 @@ impl Inner {
     }
 
     async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
-        self.settle(claim, hand, Event::Forbidden { reason: "shop_reinstalled".to_owned() }).await
+        self.settle(claim, hand, Event::Forbidden { reason: reinstall::REASON.to_owned() }).await
     }
 
     /// Looks for the rows of tasks again, in a fresh snapshot of every store.
@@ -248,7 +281,9 @@ impl Inner {
             match verdict {
                 Verdict::Clean { verified, kept } => {
                     let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified, kept };
-                    finished.push(Finished { claim: task.claim.clone(), progress: task.progress.clone(), done });
+                    let (claim, progress) = (task.claim.clone(), task.progress.clone());
+                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &task.target, &progress.shops);
+                    finished.push(Finished { claim, progress, done, tombstone });
                 }
                 Verdict::Residue(tables) => {
                     let tables: Vec<String> = tables.iter().map(|(table, n)| format!("\"{table}\" ({n})")).collect();
@@ -326,6 +361,12 @@ impl Inner {
         let claim = [task.claim.fenced()];
         if gdpr_job::hold_claims(&*tx, &self.clock, &claim, Some(self.lease_ms())).await?.is_empty() {
             tx.rollback().await?;
+            return Ok(None);
+        }
+        let covered = legal_hold::covered(&self.tools.holds, &*tx, [&task.claim]).await?;
+        if !covered.is_empty() {
+            tx.rollback().await?;
+            self.keep_back(&covered, &mut vec![task.clone()], hand).await?;
             return Ok(None);
         }
         let mut progress = task.progress.clone();

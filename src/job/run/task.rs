@@ -10,6 +10,7 @@ use crate::erasure::subject::{Target, UnreadablePayload};
 use crate::job::unseal;
 use crate::store::StoreError;
 use crate::store::gdpr_job::{self, Claimed, SealedBody};
+use crate::suppression::PARENT;
 
 /// A claim with what is to be done for it.
 #[derive(Clone, Debug)]
@@ -36,7 +37,9 @@ impl Inner {
                 Err(error) => unreadable.push((claim, error)),
             }
         }
-        if self.tools.stores.needs_personal_identifiers() {
+        let asked = self.tools.stores.needs_personal_identifiers() || self.tools.tombstones.wants_personal();
+        // What found the rows of a child is in its sealed body.
+        if asked || tasks.iter().any(|task| task.claim.payload.get(PARENT).is_some()) {
             tasks = self.with_personal(tasks, &mut unreadable).await?;
         }
         Ok((tasks, unreadable))
@@ -57,7 +60,8 @@ impl Inner {
         let mut read = Vec::with_capacity(tasks.len());
         for mut task in tasks {
             let body = bodies.remove(&task.claim.id);
-            match unseal::add_personal(&self.tools.planner.keys, &mut task.target, &task.claim.id, body).await? {
+            let (keys, claim) = (&self.tools.planner.keys, &task.claim);
+            match unseal::add_personal(keys, &mut task.target, &claim.id, &claim.payload, body).await? {
                 Ok(()) => read.push(task),
                 Err(error) => unreadable.push((task.claim, error)),
             }

@@ -39,6 +39,7 @@ async fn delete(
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
+    let reach = &reach.needed(which);
     let mut wanted = reach.of_shop(backend, r#"k."shop""#);
     if let Rows::Matching(way) = which {
         wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
@@ -98,7 +99,8 @@ pub async fn delete_shop_rows(
     limit: u64,
 ) -> Result<u64, StoreError> {
     let backend = conn.get_database_backend();
-    let (table, from, wanted) = (&reach.table, reach.from(), reach.of_shop(backend, "$1"));
+    let from = reach.needed(Rows::WholeShop).from();
+    let (table, wanted) = (&reach.table, reach.of_shop(backend, "$1"));
     let (ids, names) = (row_id(backend), row_names(backend));
     let sql = if backend == DbBackend::Postgres {
         format!(

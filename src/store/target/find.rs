@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Stream
 use super::keys::placed;
 use super::mask::unmasked;
 use super::reach::{row_id, row_names};
-use super::{Count, Ident, Keys, MaskedColumn, Reach, Rows, Way};
+use super::{Count, Ident, Keys, MaskedColumn, Place, Reach, Rows, Way};
 use crate::store::StoreError;
 use crate::store::rows::Rows as Table;
 
@@ -67,17 +67,19 @@ pub async fn count_found(conn: &impl ConnectionTrait, probes: &[Probe<'_>]) -> R
     let mut shared = Shared::default();
     let mut selects = Vec::new();
     for (place, probe) in probes.iter().enumerate().filter(|(_, probe)| !probe.is_idle()) {
-        let from = probe.reach.from();
         let mut found = Vec::new();
         for (which, keys) in probe.ways.iter().filter(|(_, keys)| !keys.is_empty()) {
             let table = shared.table(backend, keys);
-            found.push((table, probe.wanted(backend, *which)));
+            found.push((table, probe.reach.needed(*which).from(), probe.wanted(backend, *which)));
         }
-        let one_to_one = found.len() == 1 && probe.reach.hops.is_empty() && !matches!(probe.ways[0].0, Rows::WholeShop);
+        // Of an array or a document, several keys may find the same row.
+        let whole = |which: &Rows<'_>| matches!(which, Rows::Matching(way) if way.place == Place::Whole);
+        let one_to_one =
+            found.len() == 1 && probe.reach.hops.is_empty() && probe.ways.iter().all(|(way, _)| whole(way));
         selects.push(if one_to_one {
             // Both columns of the key are joined, so that each key is one probe of the index: a condition on the shop
             // alone would visit all of a large shop's rows.
-            let (table, wanted) = &found[0];
+            let (table, from, wanted) = &found[0];
             format!(
                 r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", count(*) AS "n" FROM {table} AS k
                    JOIN {from} ON {wanted} GROUP BY k."job""#
@@ -85,7 +87,7 @@ pub async fn count_found(conn: &impl ConnectionTrait, probes: &[Probe<'_>]) -> R
         } else {
             let each: Vec<String> = found
                 .iter()
-                .map(|(table, wanted)| {
+                .map(|(table, from, wanted)| {
                     format!(r#"SELECT k."job" AS "job", {} FROM {table} AS k, {from} WHERE {wanted}"#, row_id(backend))
                 })
                 .collect();
@@ -121,11 +123,10 @@ pub async fn samples(
     let mut shared = Shared::default();
     let key: Vec<String> = columns.iter().map(|column| format!("CAST(t.{column} AS text)")).collect();
     let key = key.join(" || ' ' || ");
-    let from = probe.reach.from();
     let mut each = Vec::new();
     for (which, keys) in probe.ways.iter().filter(|(_, keys)| !keys.is_empty()) {
         let table = shared.table(backend, keys);
-        let wanted = probe.wanted(backend, *which);
+        let (from, wanted) = (probe.reach.needed(*which).from(), probe.wanted(backend, *which));
         each.push(format!(r#"SELECT {key} AS "key" FROM {table} AS k, {from} WHERE {wanted}"#));
     }
     let sql = format!(
@@ -161,7 +162,7 @@ pub async fn shop_rows(
             if let Some(masks) = masks {
                 wanted = format!("{wanted} AND {}", unmasked(backend, masks));
             }
-            let from = reach.from();
+            let from = reach.needed(Rows::WholeShop).from();
             let n =
                 format!(r#"(SELECT count(*) FROM (SELECT 1 AS "one" FROM {from} WHERE {wanted} LIMIT {limit}) AS x)"#);
             format!(r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", {n} AS "n" FROM k"#)
@@ -194,7 +195,7 @@ pub async fn shops_with_values_between(
         .iter()
         .enumerate()
         .map(|(place, (reach, way))| {
-            let (from, value) = (reach.from(), way.column.sql());
+            let (from, value) = (reach.needed(Rows::Matching(way)).from(), way.column.sql());
             let of_shop = reach.of_shop(backend, r#"k."shop""#);
             format!(
                 r#"SELECT CAST({place} AS bigint) AS "place", k."shop" AS "shop" FROM {rows} AS k WHERE EXISTS (SELECT 1
@@ -230,11 +231,11 @@ pub async fn stream_matching<'c>(
     }
     let backend = ConnectionTrait::get_database_backend(snapshot);
     let mut shared = Shared::default();
-    let (table, from) = (&probe.reach.table, probe.reach.from());
+    let table = &probe.reach.table;
     let mut each = Vec::new();
     for (which, keys) in probe.ways.iter().filter(|(_, keys)| !keys.is_empty()) {
         let keys = shared.table(backend, keys);
-        let wanted = probe.wanted(backend, *which);
+        let (from, wanted) = (probe.reach.needed(*which).from(), probe.wanted(backend, *which));
         each.push(format!("SELECT {} FROM {keys} AS k, {from} WHERE {wanted}", row_id(backend)));
     }
     let same_row =

@@ -67,21 +67,9 @@ impl JsonPath {
         Some(Self { parts })
     }
 
-    /// As SQL/JSON path and SQLite write it, without walks: `$."customer"."email"`.
+    /// As SQLite writes it, without walks: `$."customer"."email"`.
     fn dollar(names: &[String]) -> String {
         names.iter().fold("$".to_owned(), |path, name| format!("{path}.\"{name}\""))
-    }
-
-    /// The whole path for PostgreSQL's `jsonb_path_query`.
-    pub fn sql_json(&self) -> String {
-        let mut path = "$".to_owned();
-        for (place, names) in self.parts.iter().enumerate() {
-            if place > 0 {
-                path.push_str("[*]");
-            }
-            path.push_str(&Self::dollar(names)[1..]);
-        }
-        path
     }
 
     /// For SQLite: the paths of the arrays to walk, and the path of the value in the last one's elements.
@@ -144,7 +132,6 @@ mod tests {
             assert!(JsonPath::parse(path).is_none(), "{path}");
         }
         let path = JsonPath::parse("orders[*].line.id").unwrap();
-        assert_eq!(path.sql_json(), r#"$."orders"[*]."line"."id""#);
         assert_eq!(path.walks(), (vec![r#"$."orders""#.to_owned()], r#"$."line"."id""#.to_owned()));
     }
 }

@@ -129,7 +129,7 @@ pub async fn lock_unmasked(
     if let Rows::Matching(way) = which {
         wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
     }
-    let (table, from, unmasked) = (&reach.table, reach.from(), unmasked(backend, masks));
+    let (table, from, unmasked) = (&reach.table, reach.needed(which).from(), unmasked(backend, masks));
     let columns: Vec<String> =
         masks.iter().enumerate().map(|(i, mask)| format!(r#"CAST(t.{} AS text) AS "c{i}""#, mask.column)).collect();
     let columns = columns.join(", ");
@@ -190,13 +190,15 @@ pub async fn replace(
         .enumerate()
         .map(|(i, MaskedColumn { column, kind, .. })| {
             if backend == DbBackend::Postgres {
-                let value = match kind {
-                    Kind::Text => format!("CAST(v.\"doc\" AS jsonb)->>'{i}'"),
-                    Kind::Json => format!("CAST(CAST(v.\"doc\" AS jsonb)->>'{i}' AS jsonb)"),
-                    _ => "NULL".to_owned(),
+                let (new, old) = (format!("CAST(v.\"doc\" AS jsonb)->>'{i}'"), format!("t.{column}"));
+                let (new, old, cast) = match kind {
+                    Kind::Text => (new, old, ""),
+                    // Of the column itself, `json` or `jsonb`: the one is assigned to the other.
+                    Kind::Json => (new, format!("CAST({old} AS text)"), "::json"),
+                    _ => ("NULL".to_owned(), old, ""),
                 };
                 format!(
-                    "{column}=CASE WHEN jsonb_exists(CAST(v.\"doc\" AS jsonb),'{i}') THEN {value} ELSE t.{column} END"
+                    "{column}=(CASE WHEN jsonb_exists(CAST(v.\"doc\" AS jsonb),'{i}') THEN {new} ELSE {old} END){cast}"
                 )
             } else {
                 format!(

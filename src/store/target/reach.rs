@@ -89,6 +89,17 @@ fn alias(at: usize) -> String {
 }
 
 impl Reach {
+    /// This reach without the hops that neither the shop nor the way needs: a row that has nothing at the end of the others
+    /// is found all the same.
+    pub(super) fn needed(&self, which: super::Rows<'_>) -> Self {
+        let of_way = match which {
+            super::Rows::Matching(way) => way.column.at,
+            super::Rows::WholeShop => 0,
+        };
+        let hops = self.hops.iter().take(self.shop.at.max(of_way)).cloned().collect();
+        Self { table: self.table.clone(), hops, shop: self.shop.clone() }
+    }
+
     /// `"T" AS t JOIN "P" AS h1 ON …`.
     pub(super) fn from(&self) -> String {
         let mut sql = format!("{} AS t", self.table);

@@ -37,7 +37,7 @@ pub struct Way {
 }
 
 impl Comparison {
-    fn of(self, backend: DbBackend, value: &str) -> String {
+    pub(in crate::store) fn of(self, backend: DbBackend, value: &str) -> String {
         match (self, backend) {
             (Self::Exact, _) => value.to_owned(),
             (Self::Email, DbBackend::Postgres) => format!("lower(btrim({value}) COLLATE \"C\")"),
@@ -48,13 +48,14 @@ impl Comparison {
     }
 }
 
-/// SQLite has no regular expressions: everything that people write between digits is taken out.
+/// SQLite has no regular expressions: the digits are picked out one by one. A text longer than any that a webhook gives
+/// is no phone number.
 fn phone_digits(value: &str) -> String {
-    let mut sql = value.to_owned();
-    for taken in [" ", "-", "(", ")", "+", ".", "/", ":", ",", ";", "#", "*", "_", "=", "\u{a0}"] {
-        sql = format!("replace({sql},'{taken}','')");
-    }
-    sql
+    format!(
+        "(WITH RECURSIVE digits(v,i,o) AS (SELECT CAST({value} AS text),1,'' WHERE length({value})<=1024 UNION ALL \
+         SELECT v,i+1,o||CASE WHEN substr(v,i,1) BETWEEN '0' AND '9' THEN substr(v,i,1) ELSE '' END FROM digits \
+         WHERE i<=length(v)) SELECT o FROM digits WHERE i>length(v))"
+    )
 }
 
 impl Way {
@@ -97,28 +98,53 @@ impl Way {
 /// A `FROM` list that gives one row per value at a path of a JSON column, and the value's expression in it.
 pub(super) fn json_values(backend: DbBackend, column: &str, path: &JsonPath) -> (String, String) {
     if backend == DbBackend::Postgres {
-        let from = format!("jsonb_path_query(CAST({column} AS jsonb), '{}') AS e(v)", path.sql_json());
-        return (from, "e.v".to_owned());
+        return jsonb_values(column, path);
     }
     let document = format!("CASE WHEN json_valid({column}) THEN {column} ELSE '{{}}' END");
     let (walks, last) = path.walks();
     let mut from = format!("(SELECT {document} AS j) AS d");
-    let mut holder = "d.j".to_owned();
+    let (mut holder, mut looks_in, mut kind) = ("d.j".to_owned(), "1".to_owned(), String::new());
     for (place, walk) in walks.iter().enumerate() {
-        // What a walk meets that is no array has no elements.
+        // What a walk meets that is no array has no elements, and a text is a text, even one that reads as JSON.
         let _ = write!(
             from,
-            " JOIN json_each(CASE WHEN json_valid({holder}) AND json_type({holder},'{walk}')='array' \
-             THEN json_extract({holder},'{walk}') ELSE '[]' END) AS e{place}"
+            " JOIN json_each(CASE WHEN {looks_in} THEN CASE json_type({holder},'{walk}') WHEN 'array' \
+             THEN json_extract({holder},'{walk}') ELSE '[]' END ELSE '[]' END) AS e{place}"
         );
         holder = format!("e{place}.value");
+        kind = format!("e{place}.type");
+        looks_in = format!("{kind} IN ('object','array')");
     }
+    // SQLite reads true as 1, which may be an id.
+    let value = |kind: &str, value: &str| {
+        format!("CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE {value} END")
+    };
     let value = if last == "$" && !walks.is_empty() {
-        holder
+        value(&kind, &holder)
     } else {
-        format!("CASE WHEN json_valid({holder}) THEN json_extract({holder},'{last}') END")
+        let value = value(&format!("json_type({holder},'{last}')"), &format!("json_extract({holder},'{last}')"));
+        format!("CASE WHEN {looks_in} THEN {value} END")
     };
     (from, value)
+}
+
+/// As SQLite's: a name looks into objects alone, a walk into arrays alone. Paths of SQL/JSON take liberties with arrays.
+fn jsonb_values(column: &str, path: &JsonPath) -> (String, String) {
+    let mut from = format!("(SELECT CAST({column} AS jsonb) AS j) AS d");
+    let mut holder = "d.j".to_owned();
+    for (place, step) in path.steps().into_iter().enumerate() {
+        if let Some(name) = step {
+            holder = format!("({holder}->'{name}')");
+            continue;
+        }
+        let _ = write!(
+            from,
+            " CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof({holder}) WHEN 'array' THEN {holder} \
+             ELSE '[]' END) AS e{place}(v)"
+        );
+        holder = format!("e{place}.v");
+    }
+    (from, holder)
 }
 
 /// A JSON value's text: what a scalar says, without quotes.

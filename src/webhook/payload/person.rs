@@ -16,7 +16,7 @@ pub(super) fn read(
 ) -> Result<(Subject, Option<ExternalId>, Option<Mismatch>), Unreadable> {
     let mut subject = Subject::default();
     let mut misfit = None;
-    if topic != Topic::ShopRedact
+    if topic.names_a_person()
         && let Some(Json::Object(customer)) = fields.get("customer")
     {
         subject.customer_id = id_at(customer, "id", "customer.id")?;

@@ -3,6 +3,7 @@
 use super::Unreadable;
 use crate::webhook::headers::WebhookHeaders;
 use crate::webhook::strict_json::{Json, Object};
+use crate::webhook::topic::Topic;
 
 const DOMAIN_LEN_MAX: usize = 253;
 const LABEL_LEN_MAX: usize = 63;
@@ -20,17 +21,37 @@ pub fn shop_domain(name: &str) -> Option<String> {
     fits.then(|| name.to_ascii_lowercase())
 }
 
-pub(super) fn of_body(fields: &Object<'_>) -> Result<String, Unreadable> {
-    match fields.get("shop_domain") {
-        None | Some(Json::Null) => Err(Unreadable::NoShop),
-        Some(Json::Text(name)) => shop_domain(name.as_str()).ok_or(Unreadable::BadShop),
-        Some(_) => Err(Unreadable::BadShop),
+/// The fields that name the shop, the one that counts first. The body of `app/uninstalled` is the shop object of the
+/// platform's API: its permanent domain, and the one that customers see.
+fn fields_of(topic: Topic) -> &'static [&'static str] {
+    match topic {
+        Topic::CustomersDataRequest | Topic::CustomersRedact | Topic::ShopRedact => &["shop_domain"],
+        Topic::AppUninstalled => &["myshopify_domain", "domain"],
     }
 }
 
-/// The header is unsigned and may be missing; when it is there, it must name the same shop.
-pub(super) fn of_header_differs(headers: &WebhookHeaders, shop: &str) -> bool {
-    headers.shop_domain.as_deref().is_some_and(|claimed| shop_domain(claimed).as_deref() != Some(shop))
+/// The shops that the body names, the one that counts first.
+fn named(topic: Topic, fields: &Object<'_>) -> Result<Vec<String>, Unreadable> {
+    let mut named = Vec::new();
+    for name in fields_of(topic) {
+        match fields.get(*name) {
+            None | Some(Json::Null) => {}
+            Some(Json::Text(name)) => named.push(shop_domain(name.as_str()).ok_or(Unreadable::BadShop)?),
+            Some(_) => return Err(Unreadable::BadShop),
+        }
+    }
+    Ok(named)
+}
+
+pub(super) fn of_body(topic: Topic, fields: &Object<'_>) -> Result<String, Unreadable> {
+    named(topic, fields)?.into_iter().next().ok_or(Unreadable::NoShop)
+}
+
+/// The header is unsigned and may be missing; when it is there, it must name a shop that the body names.
+pub(super) fn of_header_differs(headers: &WebhookHeaders, topic: Topic, fields: &Object<'_>) -> bool {
+    let Some(claimed) = headers.shop_domain.as_deref() else { return false };
+    let claimed = shop_domain(claimed);
+    !named(topic, fields).is_ok_and(|named| named.iter().any(|name| Some(name) == claimed.as_ref()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::webhook::tests::{read, verified};
 const REDACT: &str = "customers/redact";
 const REQUEST: &str = "customers/data_request";
 const SHOP: &str = "shop/redact";
+const GONE: &str = "app/uninstalled";
 
 fn redact() -> Value {
     json!({"shop_id": 1, "shop_domain": "a.example.com",
@@ -22,6 +23,12 @@ fn request() -> Value {
 
 fn shop() -> Value {
     json!({"shop_id": 1, "shop_domain": "a.example.com"})
+}
+
+/// The shop object, as far as it matters.
+fn gone() -> Value {
+    json!({"id": 1, "name": "A", "email": "owner@example.com", "domain": "www.example.com",
+        "myshopify_domain": "a.example.com", "plan_name": "basic"})
 }
 
 /// What is wrong with a body after one change; none when it is accepted.
@@ -42,6 +49,49 @@ fn every_body_fits_its_own_topic_and_no_other() {
             assert_eq!(mismatch.is_none(), at == topic_at, "{topic}: {body}: {mismatch:?}");
         }
     }
+}
+
+#[test]
+fn a_body_of_another_topic_tells_no_uninstallation_and_an_uninstallation_is_no_other_topic() {
+    for body in [redact(), request(), shop()] {
+        assert_eq!(read(GONE, &body.to_string()).unwrap_err(), Unreadable::NoShop, "{body}");
+    }
+    for topic in [REDACT, REQUEST, SHOP] {
+        assert_eq!(read(topic, &gone().to_string()).unwrap_err(), Unreadable::NoShop, "{topic}");
+    }
+    for field in ["shop_domain", "customer", "orders_to_redact", "orders_requested", "data_request"] {
+        let mismatch = misfit(GONE, gone(), |body| body[field] = json!(null));
+        assert_eq!(mismatch, Some(Mismatch::Forbidden(field)));
+    }
+}
+
+#[test]
+fn an_uninstallation_names_its_shop_by_its_permanent_domain_or_else_by_the_other() {
+    let left = read(GONE, &gone().to_string()).unwrap();
+    assert_eq!(
+        (left.topic, left.shop_domain.as_str(), left.shop_id.as_deref()),
+        (Topic::AppUninstalled, "a.example.com", Some("1"))
+    );
+    assert!(
+        left.mismatch.is_none() && left.subject.is_empty() && left.orders.is_empty() && left.unknown_fields.is_empty()
+    );
+    let mut plain = gone();
+    remove(&mut plain, "myshopify_domain");
+    assert_eq!(read(GONE, &plain.to_string()).unwrap().shop_domain, "www.example.com");
+    plain["domain"] = json!(null);
+    assert_eq!(read(GONE, &plain.to_string()).unwrap_err(), Unreadable::NoShop);
+    plain["domain"] = json!(["a.b"]);
+    assert_eq!(read(GONE, &plain.to_string()).unwrap_err(), Unreadable::BadShop);
+    let with = |claimed: &str| {
+        let header = Some(claimed.to_owned());
+        verified(GONE, gone().to_string().as_bytes(), |webhook| webhook.headers.shop_domain = header)
+            .read()
+            .unwrap()
+            .mismatch
+    };
+    assert_eq!(with("A.example.com"), None);
+    assert_eq!(with("www.example.com"), None);
+    assert_eq!(with("b.example.com"), Some(Mismatch::OtherShop));
 }
 
 #[test]
@@ -295,8 +345,8 @@ fn exposed(delivery: &Delivery) -> (Option<String>, Option<String>, Option<Strin
 
 proptest! {
     #[test]
-    fn no_bytes_make_reading_panic(body: Vec<u8>, topic in 0usize..3) {
-        let _ = verified([REDACT, REQUEST, SHOP][topic], &body, |_| ()).read();
+    fn no_bytes_make_reading_panic(body: Vec<u8>, topic in 0usize..4) {
+        let _ = verified([REDACT, REQUEST, SHOP, GONE][topic], &body, |_| ()).read();
     }
 
     #[test]

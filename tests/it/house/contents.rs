@@ -74,7 +74,7 @@ impl House {
     }
 
     /// An expression of a whole row as text, under the alias `t`.
-    async fn row_as_text(&self, table: &str) -> String {
+    pub async fn row_as_text(&self, table: &str) -> String {
         if !self.is_sqlite() {
             return "row_to_json(t)::text".to_owned();
         }

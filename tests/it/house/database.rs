@@ -14,7 +14,16 @@ pub struct Database {
 
 impl Database {
     pub fn sqlite() -> Self {
-        let database = Self { folder: tempfile::tempdir().unwrap(), server: None };
+        Self::sqlite_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Where the machine keeps files in memory, if it does: for tests that commit thousands of times.
+    pub fn sqlite_in_memory() -> Self {
+        Self::sqlite_in(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    fn sqlite_in(folder: tempfile::TempDir) -> Self {
+        let database = Self { folder, server: None };
         Keyring::generate().write_new(database.keys_file().as_ref()).unwrap();
         database
     }

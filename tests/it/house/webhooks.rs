@@ -68,18 +68,24 @@ impl Webhook {
         Self { event: Some(event.to_owned()), ..self }
     }
 
-    /// Signed, verified and read: what a door hands over.
-    pub fn delivery(&self) -> Delivery {
+    /// The body and its signature: what goes over a wire.
+    pub fn signed(&self) -> (Vec<u8>, String) {
         let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(self.body.as_bytes());
+        (self.body.clone().into_bytes(), STANDARD.encode(mac.finalize().into_bytes()))
+    }
+
+    /// Signed, verified and read: what a door hands over.
+    pub fn delivery(&self) -> Delivery {
+        let (body, hmac) = self.signed();
         let headers = WebhookHeaders {
-            hmac: Some(STANDARD.encode(mac.finalize().into_bytes())),
+            hmac: Some(hmac),
             topic: Some(self.topic.to_owned()),
             webhook_id: self.id.clone(),
             event_id: self.event.clone(),
             ..WebhookHeaders::default()
         };
-        let body = Pii::new(self.body.clone().into_bytes());
+        let body = Pii::new(body);
         let webhook = UnverifiedWebhook { provider: &SHOPIFY, headers, path_topic: None, body };
         webhook.verify(&Secrets::new(vec![SECRET.to_owned()])).unwrap().read().unwrap()
     }

@@ -8,10 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use efface::acceptance::{Accepted, NotDurable};
 use efface::clock::Clock;
+use efface::hold::{Holds, Reach};
 use efface::http::{
     Accept, ApiState, Doors, Finding, Metrics, Readiness, Role, ServerSettings, Tokens, WebhookDoor, router, serve,
 };
 use efface::job::wake::Wake;
+use efface::seal::{ContentKeys, Keyring};
 use efface::shutdown::Shutdown;
 use efface::store::{PoolLimits, Store};
 use efface::webhook::{Delivery, Secrets};
@@ -55,6 +57,13 @@ pub fn short_limits() -> ServerSettings {
     }
 }
 
+/// The tokens `admin-token`, `operator-token` and `viewer-token`.
+pub fn tokens() -> Tokens {
+    let token = |name: &str, role| (name.to_owned(), role, Zeroizing::new(format!("{name}-token")));
+    let tokens = [("admin", Role::Admin), ("operator", Role::Operator), ("viewer", Role::Viewer)];
+    Tokens::new(tokens.map(|(name, role)| token(name, role)))
+}
+
 impl House {
     pub async fn open() -> Self {
         Self::with(accepting(), ServerSettings::default()).await
@@ -66,21 +75,33 @@ impl House {
     }
 
     pub async fn with_readiness(accept: Accept, settings: ServerSettings, readiness: Readiness) -> Self {
-        let token = |name: &str, role| (name.to_owned(), role, Zeroizing::new(format!("{name}-token")));
-        let tokens = [("admin", Role::Admin), ("operator", Role::Operator), ("viewer", Role::Viewer)];
-        let tokens = tokens.map(|(name, role)| token(name, role));
-        Self::with_tokens(accept, settings, readiness, Tokens::new(tokens)).await
+        Self::with_tokens(accept, settings, readiness, tokens()).await
     }
 
     pub async fn with_tokens(accept: Accept, settings: ServerSettings, readiness: Readiness, tokens: Tokens) -> Self {
         // The routes need a database to ask; an empty one answers every question with an error.
         let database = Store::connect("sqlite::memory:", PoolLimits::default()).await.unwrap();
+        let (keyring, clock) = (Arc::new(Keyring::generate()), Clock::system());
+        let keys = ContentKeys::new(Arc::clone(&keyring), database.clone(), clock.clone());
+        let holds = Holds::new(database.clone(), clock, keyring, keys, Reach::default());
+        let api = ApiState::new(database, Clock::system(), Wake::default(), crate::house::signer(), holds);
+        Self::over(accept, settings, readiness, tokens, api).await
+    }
+
+    /// A server over an API of the test's choosing.
+    pub async fn over(
+        accept: Accept,
+        settings: ServerSettings,
+        readiness: Readiness,
+        tokens: Tokens,
+        api: ApiState,
+    ) -> Self {
         let doors = Doors {
             webhooks: WebhookDoor { secrets: Secrets::new(vec![SECRET.into(), "hush_old".into()]), accept },
             readiness,
             metrics: Metrics::install(),
             tokens,
-            api: ApiState::new(database, Clock::system(), Wake::default(), crate::house::signer()),
+            api,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

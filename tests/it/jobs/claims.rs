@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use efface::erasure::execute::Hands;
 use efface::erasure::progress::Progress;
+use efface::erasure::reinstall::Policy;
 use efface::erasure::subject::Target;
 use efface::job::machine::Event;
 use efface::store::StoreError;
@@ -195,7 +196,7 @@ both_databases! {
         let tx = house.store().begin_write().await.unwrap();
         let tools = house.app().tools();
         let map = tools.stores.default_store().0;
-        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 1_000 };
+        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 1_000, reinstalled: Policy::Hold };
         hands.batch(&[target], &mut progress).await.unwrap();
         gdpr_job::save_progress(&*tx, vec![(claim.fenced(), progress[0].to_json())]).await.unwrap();
         tx.commit().await.unwrap();

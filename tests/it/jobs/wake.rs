@@ -61,7 +61,7 @@ on_postgres! {
         let announcing = tokio::spawn(door.serve(nothing, None));
         for n in 0..20_u64 {
             let arrival = house.arrival(&Webhook::customers_redact(ADA, &[n]));
-            let id = intake.accept(vec![arrival]).await.unwrap().remove(0).job_id;
+            let id = intake.accept(vec![arrival]).await.unwrap().remove(0).job_id.unwrap();
             house.until(&completed(&id)).await;
         }
         shutdown.cancel();

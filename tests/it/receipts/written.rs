@@ -36,7 +36,8 @@ impl House {
 
     /// Does what a worker does last, in a transaction that the caller ends. Names what was completed.
     async fn complete_export(&self, claim: &Claimed, commit: bool) -> HashSet<String> {
-        let finished = Finished { claim: claim.clone(), progress: Progress::default(), done: Done::Exported };
+        let finished =
+            Finished { claim: claim.clone(), progress: Progress::default(), done: Done::Exported, tombstone: None };
         let tx = self.store().begin_write().await.unwrap();
         let tools = self.app().tools();
         let completed =
@@ -162,7 +163,7 @@ both_databases! {
         let all = tools.stores.all().await.unwrap();
         let verdict = verify::verify(&all, &house.clock, &[(&target, &progress)]).await.unwrap().remove(0);
         let Verdict::Clean { verified, kept } = verdict else { panic!("{verdict:?}") };
-        let finished = Finished { claim, progress, done: Done::Erased { whole_shop: true, verified, kept } };
+        let finished = Finished { claim, progress, done: Done::Erased { whole_shop: true, verified, kept }, tombstone: None };
         let tx = house.store().begin_write().await.unwrap();
         settle::complete(&*tx, &tools.stores, &tools.signer, house.clock.now(), &[finished]).await.unwrap();
         tx.commit().await.unwrap();

@@ -93,6 +93,7 @@ fn one(scene: &Scene<'_>, topic: Topic) -> anyhow::Result<Script> {
 }
 
 fn in_time(scene: &Scene<'_>) -> anyhow::Result<Script> {
-    let letters = Topic::ALL.map(|topic| Ok(scene.ordinary(topic)?.expecting(Expect::Anything)));
-    Ok(Script::OneByOne(letters.into_iter().collect::<anyhow::Result<_>>()?))
+    let duties = Topic::ALL.into_iter().filter(|topic| topic.is_duty());
+    let letters = duties.map(|topic| Ok(scene.ordinary(topic)?.expecting(Expect::Anything)));
+    Ok(Script::OneByOne(letters.collect::<anyhow::Result<_>>()?))
 }

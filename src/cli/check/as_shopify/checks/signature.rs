@@ -112,8 +112,9 @@ pub static CHECKS: [Check; 8] = [
 
 /// The app review tries every topic: one address may check what another forgot.
 fn each_topic(scene: &Scene<'_>, change: fn(Letter) -> anyhow::Result<Letter>) -> anyhow::Result<Script> {
-    let letters = Topic::ALL.map(|topic| change(scene.ordinary(topic)?));
-    Ok(Script::OneByOne(letters.into_iter().collect::<anyhow::Result<_>>()?))
+    let duties = Topic::ALL.into_iter().filter(|topic| topic.is_duty());
+    let letters = duties.map(|topic| change(scene.ordinary(topic)?));
+    Ok(Script::OneByOne(letters.collect::<anyhow::Result<_>>()?))
 }
 
 fn refused(letter: Letter) -> Script {
