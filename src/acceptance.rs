@@ -6,14 +6,13 @@
 mod breaker;
 pub mod carrier;
 mod desk;
+mod post;
 pub mod receiver;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
-
-use crate::broker::{Broker, Outgoing};
+use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::intake::{Arrival, Intake};
 use crate::seal::ContentKeys;
@@ -22,9 +21,7 @@ use breaker::Breaker;
 use carrier::Carrier;
 use desk::Desk;
 use entity::source::Source;
-
-/// How long sealing a webhook for the broker may wait for a database that keeps the key and does not answer.
-const SEALING: Duration = Duration::from_millis(500);
+use post::Post;
 
 /// What became of a delivery that is now durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +41,7 @@ pub struct NotDurable;
 /// The desk behind the HTTP door. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
-    broker: Option<(Broker, Carrier, Arc<Breaker>)>,
+    broker: Option<(Post, Arc<Breaker>)>,
     desk: Desk,
     clock: Clock,
 }
@@ -58,8 +55,10 @@ impl Acceptance {
         clock: Clock,
         breaker_open: Duration,
     ) -> Self {
-        let carrier = Carrier::new(keys);
-        let broker = broker.map(|broker| (broker, carrier, Arc::new(Breaker::new(breaker_open, Instant::now()))));
+        let broker = broker.map(|broker| {
+            let breaker = Arc::new(Breaker::new(breaker_open, Instant::now()));
+            (Post::open(broker, Carrier::new(keys), Arc::clone(&breaker)), breaker)
+        });
         Self { broker, desk: Desk::open(intake), clock }
     }
 
@@ -68,38 +67,15 @@ impl Acceptance {
     /// # Errors
     /// [`NotDurable`] when it is not certain that anybody holds it.
     pub async fn accept(&self, delivery: Delivery) -> Result<Accepted, NotDurable> {
-        let arrival = Arrival { delivery, source: Source::Http, received_at: self.clock.now() };
-        if let Some((broker, carrier, breaker)) = &self.broker
+        let mut arrival = Arrival { delivery, source: Source::Http, received_at: self.clock.now() };
+        if let Some((post, breaker)) = &self.broker
             && breaker.lets_through(Instant::now())
-            && let Some(message) = pack(carrier, &arrival).await
         {
-            match broker.publish(message).await {
-                Ok(()) => {
-                    breaker.close();
-                    return Ok(Accepted { job_id: None, duplicate: false });
-                }
-                Err(error) => {
-                    if breaker.open(Instant::now()) {
-                        tracing::warn!(error = %error, "the broker does not take webhooks; the database does for now");
-                    }
-                }
+            match post.send(arrival).await {
+                Ok(()) => return Ok(Accepted { job_id: None, duplicate: false }),
+                Err(back) => arrival = back.ok_or(NotDurable)?,
             }
         }
         self.desk.take(arrival).await
-    }
-}
-
-/// Seals a webhook for the broker, unless no key can be had in time.
-async fn pack(carrier: &Carrier, arrival: &Arrival) -> Option<Outgoing> {
-    match timeout(SEALING, carrier.pack(arrival)).await {
-        Ok(Ok(message)) => Some(message),
-        Ok(Err(error)) => {
-            tracing::warn!(error = %error, "a webhook could not be sealed for the broker");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("a webhook could not be sealed for the broker: the database does not answer");
-            None
-        }
     }
 }

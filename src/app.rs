@@ -442,7 +442,8 @@ impl App {
 
     fn receiver(&self) -> Receiver {
         let carrier = Carrier::new(self.keys.clone());
-        Receiver::new(carrier, self.intake.clone(), self.secrets.clone(), self.clock.clone())
+        let batch_max = self.config.broker.batch_max;
+        Receiver::new(carrier, self.intake.clone(), self.secrets.clone(), self.clock.clone(), batch_max)
     }
 
     fn retry(&self) -> RetryPolicy {

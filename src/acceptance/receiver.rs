@@ -21,26 +21,30 @@ pub struct Receiver {
     intake: Intake,
     secrets: Secrets,
     clock: Clock,
+    /// Webhooks of one transaction at most.
+    batch_max: usize,
 }
 
-/// A message that will never become a job.
+/// A message of which something will never become a job. It is parked whole: what of it could be read is known by then.
 struct Unreadable {
     reason: &'static str,
     message: Incoming,
 }
 
-enum Read {
-    Arrival(Box<Arrival>),
-    Unreadable(Unreadable),
+/// What a message held: webhooks, and what of it nobody can read.
+struct Read {
+    arrivals: Vec<Arrival>,
+    unreadable: Option<Unreadable>,
 }
 
 impl Receiver {
-    /// Raw messages are verified with `secrets`, sealed ones are opened by `carrier`.
-    pub fn new(carrier: Carrier, intake: Intake, secrets: Secrets, clock: Clock) -> Self {
-        Self { carrier, intake, secrets, clock }
+    /// Raw messages are verified with `secrets`, sealed ones are opened by `carrier`; `batch_max` webhooks at most share a
+    /// transaction.
+    pub fn new(carrier: Carrier, intake: Intake, secrets: Secrets, clock: Clock, batch_max: usize) -> Self {
+        Self { carrier, intake, secrets, clock, batch_max: batch_max.max(1) }
     }
 
-    /// Takes in a batch. One answer per message, in order.
+    /// Takes in a batch, in as many transactions as its webhooks need. One answer per message, in order.
     ///
     /// # Errors
     /// [`BatchUnavailable`] when the database does not answer: nothing may be acknowledged then.
@@ -48,32 +52,42 @@ impl Receiver {
         let mut dispositions = Vec::with_capacity(batch.len());
         let mut arrivals = Vec::with_capacity(batch.len());
         for message in batch {
-            match self.read(message).await? {
-                Read::Arrival(arrival) => {
-                    arrivals.push(*arrival);
-                    dispositions.push(Disposition::Done);
-                }
-                Read::Unreadable(unreadable) => dispositions.push(self.park(unreadable).await?),
+            let read = self.read(message).await?;
+            arrivals.extend(read.arrivals);
+            dispositions.push(match read.unreadable {
+                None => Disposition::Done,
+                Some(unreadable) => self.park(unreadable).await?,
+            });
+            while arrivals.len() > self.batch_max {
+                let later = arrivals.split_off(self.batch_max);
+                self.record(std::mem::replace(&mut arrivals, later)).await?;
             }
         }
-        if !arrivals.is_empty() {
-            self.intake.accept(arrivals).await.map_err(|error| unavailable(&error))?;
-        }
+        self.record(arrivals).await?;
         Ok(dispositions)
     }
 
-    async fn read(&self, message: Incoming) -> Result<Read, BatchUnavailable> {
-        if message.content_type.as_deref() == Some(CONTENT_TYPE_SEALED) {
-            return match self.carrier.unpack(message.message_id.as_deref(), &message.body).await {
-                Ok(arrival) => Ok(Read::Arrival(Box::new(arrival))),
-                Err(Unpackable::Never(reason)) => Ok(Read::Unreadable(Unreadable { reason, message })),
-                Err(Unpackable::NotNow(error)) => Err(unavailable(&error)),
-            };
+    async fn record(&self, arrivals: Vec<Arrival>) -> Result<(), BatchUnavailable> {
+        if !arrivals.is_empty() {
+            self.intake.accept(arrivals).await.map_err(|error| unavailable(&error))?;
         }
-        Ok(match self.read_raw(&message) {
-            Ok(arrival) => Read::Arrival(Box::new(arrival)),
-            Err(reason) => Read::Unreadable(Unreadable { reason, message }),
-        })
+        Ok(())
+    }
+
+    async fn read(&self, message: Incoming) -> Result<Read, BatchUnavailable> {
+        let (arrivals, reason) = if message.content_type.as_deref() == Some(CONTENT_TYPE_SEALED) {
+            match self.carrier.unpack(message.message_id.as_deref(), &message.body).await {
+                Ok(unpacked) => (unpacked.arrivals, unpacked.unreadable),
+                Err(Unpackable::Never(reason)) => (Vec::new(), Some(reason)),
+                Err(Unpackable::NotNow(error)) => return Err(unavailable(&error)),
+            }
+        } else {
+            match self.read_raw(&message) {
+                Ok(arrival) => (vec![arrival], None),
+                Err(reason) => (Vec::new(), Some(reason)),
+            }
+        };
+        Ok(Read { arrivals, unreadable: reason.map(|reason| Unreadable { reason, message }) })
     }
 
     /// Reads a message that somebody else published: the exact body, the provider's headers, the signature with them.

@@ -8,6 +8,7 @@ mod house;
 
 mod beside;
 mod broker;
+mod carrier;
 mod chaos;
 mod cli;
 mod config;

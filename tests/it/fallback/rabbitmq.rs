@@ -204,3 +204,43 @@ async fn chaos_a_door_that_was_never_asked_before_takes_webhooks_by_the_broker_a
     town.database.set(Wire::Whole);
     town.completes(2).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chaos_webhooks_that_come_at_once_share_messages_and_each_is_one_job() {
+    const SENDERS: usize = 32;
+    const EACH: usize = 10;
+    let town = Town::open().await;
+    let senders = (0..SENDERS).map(|sender| {
+        let mut client = Client::new(town.door.address());
+        tokio::spawn(async move {
+            for n in 0..EACH {
+                let answer = client.send(&webhook(&format!("{sender}-{n}"))).await.unwrap();
+                assert_eq!(accepted(&answer), By::Broker);
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    let sent = SENDERS * EACH;
+    let messages = waiting_messages(&town.services.amqp_url()).await;
+    println!("{sent} webhooks of {SENDERS} senders in {messages} messages");
+    assert!((1..sent / 2).contains(&messages), "{sent} webhooks travel in {messages} messages");
+    town.completes(i64::try_from(sent).unwrap()).await;
+}
+
+async fn waiting_messages(amqp_url: &str) -> usize {
+    let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let mut last = None;
+    let mut messages = 0;
+    while let Some(message) = channel.basic_get("efface.webhooks".into(), BasicGetOptions::default()).await.unwrap() {
+        last = Some(message.delivery.delivery_tag);
+        messages += 1;
+    }
+    if let Some(last) = last {
+        channel.basic_nack(last, BasicNackOptions { multiple: true, requeue: true }).await.unwrap();
+    }
+    connection.close(200, "done".into()).await.unwrap();
+    messages
+}

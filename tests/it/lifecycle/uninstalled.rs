@@ -166,8 +166,8 @@ both_databases! {
         let app = house.app();
         let carrier = Carrier::new(app.keys().clone());
         let secrets = Secrets::new(vec![SECRET.to_owned()]);
-        let receiver = Receiver::new(carrier.clone(), app.intake().clone(), secrets, house.clock.clone());
-        let packed = carrier.pack(&house.arrival(&uninstalled(ADA))).await.unwrap();
+        let receiver = Receiver::new(carrier.clone(), app.intake().clone(), secrets, house.clock.clone(), 256);
+        let packed = carrier.pack(&[house.arrival(&uninstalled(ADA))]).await.unwrap();
         assert_eq!(packed.routing_key, "app.uninstalled");
         let sealed = Incoming {
             content_type: Some(packed.content_type.to_owned()),
