@@ -5,6 +5,7 @@
 
 mod app;
 mod proposals;
+mod stacks;
 
 use std::collections::BTreeMap;
 
@@ -88,7 +89,10 @@ impl Known {
 
 /// Whether a row is of the other shop, or of no shop at all.
 fn is_not_adas(place: &Place) -> bool {
-    place.1.contains("bea") || place.1.starts_with("b1") || place.1.starts_with("b2") || place.1.starts_with("b0")
+    place.1.contains("bea")
+        || place.1.starts_with("b1")
+        || place.1.starts_with("b2")
+        || place.1.starts_with("b0")
         || place.0 == "JobLock"
 }
 
@@ -120,7 +124,12 @@ async fn reviewed(known: &Known, app: App) {
     let before = contents(&house, &tables).await;
 
     let told = house.done(&Webhook::data_request(ADA, &[4001_u64])).await;
-    assert_eq!((told.status, told.outcome), (JobStatus::Completed, Some(Outcome::Exported)), "{:?}", told.error_message);
+    assert_eq!(
+        (told.status, told.outcome),
+        (JobStatus::Completed, Some(Outcome::Exported)),
+        "{:?}",
+        told.error_message
+    );
     assert_eq!(contents(&house, &tables).await, before, "telling changes nothing");
     let exported = figures(&told);
     for (table, rows) in known.counted() {

@@ -123,7 +123,8 @@ fn matches(catalog: &Catalog, samples: &Samples, table: &Table, shop: Option<&Sh
         if words::addressee(&table.name, column) {
             let reason = "named after whom a message went to, at an address or a number";
             for key in [words::Key::Email, words::Key::Phone] {
-                let lead = Lead { key, written: Written::Plain, confidence: Confidence::Guess, reason: reason.to_owned() };
+                let lead =
+                    Lead { key, written: Written::Plain, confidence: Confidence::Guess, reason: reason.to_owned() };
                 found.push(matched(column, None, lead));
             }
             continue;
@@ -210,7 +211,12 @@ fn path_lead(path: &str) -> Option<Lead> {
     let (last, parents) = keys.split_last()?;
     if matches!(*last, "orders_requested" | "orders_to_redact") {
         let reason = "documents have this key, with which the privacy webhooks list orders".to_owned();
-        return Some(Lead { key: words::Key::OrderId, written: Written::Plain, confidence: Confidence::Likely, reason });
+        return Some(Lead {
+            key: words::Key::OrderId,
+            written: Written::Plain,
+            confidence: Confidence::Likely,
+            reason,
+        });
     }
     let name = match parents.last() {
         Some(parent) if !matches!(*last, "em" | "ph") => format!("{parent}_{last}"),

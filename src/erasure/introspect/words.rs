@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::store::catalog::{Column, Family};
 use vocabulary::{
-    ABOUT_IT, ADDRESSEES, ANYTHING, BUYERS, HARMLESS, MERCHANTS, MESSAGES, OTHER_ORDERS, PAIRS, PEOPLE, TENANTS, VOCABULARY,
+    ABOUT_IT, ADDRESSEES, ANYTHING, BUYERS, HARMLESS, MERCHANTS, MESSAGES, OTHER_ORDERS, PAIRS, PEOPLE, TENANTS,
+    VOCABULARY,
 };
 
 fn listed(list: &str, word: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use efface::app::data_map::read_catalog;
-use efface::erasure::check::{Severity, findings};
+use efface::erasure::check::{Finding, Severity, findings};
 use efface::erasure::data_map::DataMap;
 use efface::erasure::introspect::{Proposal, propose};
 use efface::store::catalog::sample::{self, Samples};
@@ -29,7 +29,7 @@ pub struct Map {
 }
 
 impl Map {
-    fn new(toml: &str) -> Self {
+    pub fn new(toml: &str) -> Self {
         let map = DataMap::parse(toml).unwrap_or_else(|problems| panic!("{toml}\n{problems}"));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("data-map.toml");
@@ -56,6 +56,23 @@ impl App {
 
     pub async fn postgres(name: &str) -> Self {
         Self { database: Database::postgres().await, sqlite: false }.furnished(name).await
+    }
+
+    /// An empty database.
+    pub async fn empty(sqlite: bool) -> Self {
+        let database = if sqlite { Database::sqlite() } else { Database::postgres().await };
+        Self { database, sqlite }
+    }
+
+    /// What a map's check finds in this database that stops `serve`.
+    pub async fn errors(&self, map: &Map) -> Vec<Finding> {
+        let found = findings(map.map.default_store(), &self.catalog().await);
+        found.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
+    }
+
+    /// Closes the book on a test that made no house.
+    pub async fn end(self) {
+        self.database.remove().await.unwrap();
     }
 
     /// An app's tables and sample rows, together with Shopify's own table of sessions.
@@ -122,8 +139,7 @@ impl App {
     /// The reviewed map has no error and covers every table; a text column that comes later is one, in the exit code too.
     pub async fn check(self, name: &str) {
         let map = self.reviewed(name);
-        let found = findings(map.map.default_store(), &self.catalog().await);
-        let errors: Vec<_> = found.iter().filter(|finding| finding.severity == Severity::Error).collect();
+        let errors = self.errors(&map).await;
         assert!(errors.is_empty(), "{errors:#?}");
         let proposal = self.proposal().await;
         for table in proposal.tables.iter().map(|table| table.name.as_str()) {
@@ -153,6 +169,7 @@ impl App {
 /// enums there.
 fn rendered(sql: &str, sqlite: bool) -> String {
     let words = [
+        ("{serial}", "INTEGER PRIMARY KEY", "BIGSERIAL PRIMARY KEY"),
         ("{instant}", "DATETIME", "TIMESTAMP(3)"),
         ("{json}", "JSONB", "JSONB"),
         ("{uuid}", "TEXT", "UUID"),
@@ -165,11 +182,12 @@ fn rendered(sql: &str, sqlite: bool) -> String {
     };
     let sql = words.into_iter().fold(sql.to_owned(), here);
     let lines = sql.lines().filter(|line| !sqlite || !line.starts_with("CREATE TYPE"));
-    let enums = lines.map(|line| match line.split_once("{enum ").map(|(before, rest)| (before, rest.split_once('}'))) {
-        Some((before, Some((_, after)))) if sqlite => format!("{before}TEXT{after}"),
-        Some((before, Some((name, after)))) => format!("{before}\"{name}\"{after}"),
-        _ => line.to_owned(),
-    });
+    let enums =
+        lines.map(|line| match line.split_once("{enum ").map(|(before, rest)| (before, rest.split_once('}'))) {
+            Some((before, Some((_, after)))) if sqlite => format!("{before}TEXT{after}"),
+            Some((before, Some((name, after)))) => format!("{before}\"{name}\"{after}"),
+            _ => line.to_owned(),
+        });
     enums.collect::<Vec<_>>().join("\n")
 }
 
@@ -179,7 +197,8 @@ pub async fn contents(house: &House, tables: &[(String, String)]) -> Contents {
     for (table, key) in tables {
         let row = house.row_as_text(table).await;
         let sql = format!(r#"SELECT CAST(t."{key}" AS text) AS "id", {row} AS "row" FROM "{table}" AS t"#);
-        for row in house.store().db().query_all_raw(Statement::from_string(house.store().backend(), sql)).await.unwrap() {
+        for row in house.store().db().query_all_raw(Statement::from_string(house.store().backend(), sql)).await.unwrap()
+        {
             contents.insert((table.clone(), row.try_get("", "id").unwrap()), row.try_get("", "row").unwrap());
         }
     }

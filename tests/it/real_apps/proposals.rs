@@ -44,20 +44,26 @@ async fn an_app_without_a_table_of_shops_gets_none() {
 async fn returns_are_understood() {
     let proposal = App::sqlite("returns").await.proposal().await;
     assert_eq!(ways(&proposal, "NotificationLog"), ["to=email", "to=phone"]);
-    assert_eq!(ways(&proposal, "ReturnRequest"), ["orderId=order_id", "customerEmail=email", "exchangeOrderId=order_id"]);
+    assert_eq!(
+        ways(&proposal, "ReturnRequest"),
+        ["orderId=order_id", "customerEmail=email", "exchangeOrderId=order_id"]
+    );
     assert!(ways(&proposal, "ShopSettings").is_empty(), "the merchant's own number");
-    assert_eq!(open(&proposal), [
-        "NotificationTemplate.event",
-        "NotificationTemplate.subject",
-        "NotificationTemplate.body",
-        "ShippingLabel.exchangeRequestId",
-        "ShopSettings.autoRejectReasons",
-        "ShopSettings.returnReasons",
-        "ShopSettings.emailFrom",
-        "ShopSettings.smsFrom",
-        "ShopSettings.twilioAccountSid",
-        "ShopSettings.twilioPhoneNumber",
-    ]);
+    assert_eq!(
+        open(&proposal),
+        [
+            "NotificationTemplate.event",
+            "NotificationTemplate.subject",
+            "NotificationTemplate.body",
+            "ShippingLabel.exchangeRequestId",
+            "ShopSettings.autoRejectReasons",
+            "ShopSettings.returnReasons",
+            "ShopSettings.emailFrom",
+            "ShopSettings.smsFrom",
+            "ShopSettings.twilioAccountSid",
+            "ShopSettings.twilioPhoneNumber",
+        ]
+    );
 }
 
 /// What rows show weighs more than a name: a `shop_id` may hold the domain.
@@ -75,12 +81,15 @@ async fn an_id_that_holds_the_domain_is_told_by_its_rows() {
 #[tokio::test]
 async fn bodies_of_privacy_webhooks_are_searched_by_path_and_not_as_an_address() {
     let proposal = App::sqlite("points").await.proposal().await;
-    assert_eq!(ways(&proposal, "PrivacyEvent"), [
-        "payloadJson customer.email=email",
-        "payloadJson customer.id=customer_id",
-        "payloadJson orders_requested[*]=order_id",
-        "payloadJson orders_to_redact[*]=order_id",
-    ]);
+    assert_eq!(
+        ways(&proposal, "PrivacyEvent"),
+        [
+            "payloadJson customer.email=email",
+            "payloadJson customer.id=customer_id",
+            "payloadJson orders_requested[*]=order_id",
+            "payloadJson orders_to_redact[*]=order_id",
+        ]
+    );
     assert!(open(&proposal).contains(&"WebhookEvent.resourceId".to_owned()), "it could be an order's id");
 }
 

@@ -16,9 +16,11 @@ pub(super) const BUYERS: &str = "customer buyer shopper purchaser";
 pub(super) const ADDRESSEES: &str = "to recipient sentto toaddress recipientaddress";
 pub(super) const MESSAGES: &str = "notification notifications message messages mail mails email emails sms outbox inbox reminder reminders alert alerts";
 /// Ids of whatever the row is about: they may well be those of a customer or an order.
-pub(super) const ANYTHING: &str = "resource record object entity subject owner item source reference target external parent model related";
+pub(super) const ANYTHING: &str =
+    "resource record object entity subject owner item source reference target external parent model related";
 /// Tables that may be the table of shops though nothing refers to them.
-pub(super) const TENANTS: &str = "shop store tenant merchant installation user account organization organisation company client workspace";
+pub(super) const TENANTS: &str =
+    "shop store tenant merchant installation user account organization organisation company client workspace";
 /// Tables whose rows are people: their `name` is a person's.
 pub(super) const PEOPLE: &str = "customer buyer user contact subscriber recipient lead person guest member address reviewer visitor affiliate \
      participant attendee session";
