@@ -272,7 +272,10 @@ fn polymorphic(table: &Table) -> Option<(&str, &str)> {
     let texts = table.columns.iter().filter(|column| column.family == Family::Text);
     let mut pairs = texts.filter_map(|of_type| {
         let mut words = words::words(&of_type.name);
-        let last = words.last_mut().filter(|last| *last == "type")?;
+        let [_, .., last] = words.as_mut_slice() else { return None };
+        if last != "type" {
+            return None;
+        }
         "id".clone_into(last);
         let id = table.columns.iter().find(|column| words::words(&column.name) == words)?;
         Some((of_type.name.as_str(), id.name.as_str()))
