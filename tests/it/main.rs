@@ -29,6 +29,7 @@ mod outside;
 mod real_apps;
 mod receipts;
 mod redact;
+mod packages;
 mod residues;
 mod stopped_worker;
 mod suppression;
