@@ -5,6 +5,7 @@ mod vocabulary;
 use serde::Serialize;
 
 use crate::store::catalog::{Column, Family};
+pub use vocabulary::framework;
 use vocabulary::{
     ABOUT_IT, ADDRESSEES, ANYTHING, BUYERS, HARMLESS, MERCHANTS, MESSAGES, OTHER_ORDERS, PAIRS, PEOPLE, TENANTS,
     VOCABULARY,
@@ -380,27 +381,6 @@ pub fn shop_id(name: &str, shop_table: Option<&str>) -> bool {
     let of_table = shop_table.and_then(holds).map(|noun| format!("{noun}id"));
     matches!(joined.as_str(), "shopid" | "storeid" | "tenantid" | "merchantid" | "shopifyshopid" | "shopfk")
         || of_table.is_some_and(|name| joined == name)
-}
-
-/// Tables that a framework keeps for itself, and what for.
-pub fn framework(table: &str) -> Option<&'static str> {
-    match table.to_ascii_lowercase().as_str() {
-        "schema_migrations"
-        | "ar_internal_metadata"
-        | "_prisma_migrations"
-        | "migrations"
-        | "knex_migrations"
-        | "knex_migrations_lock"
-        | "flyway_schema_history"
-        | "alembic_version"
-        | "django_migrations"
-        | "sequelizemeta"
-        | "__drizzle_migrations"
-        | "typeorm_metadata"
-        | "seaql_migrations" => Some("the framework's list of applied migrations"),
-        "cache_locks" => Some("the framework's locks"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -86,3 +86,24 @@ pub(super) const PAIRS: &[&str] = &[
     "user data",
     "api key",
 ];
+
+/// Tables that a framework keeps for itself, and what for.
+pub fn framework(table: &str) -> Option<&'static str> {
+    match table.to_ascii_lowercase().as_str() {
+        "schema_migrations"
+        | "ar_internal_metadata"
+        | "_prisma_migrations"
+        | "migrations"
+        | "knex_migrations"
+        | "knex_migrations_lock"
+        | "flyway_schema_history"
+        | "alembic_version"
+        | "django_migrations"
+        | "sequelizemeta"
+        | "__drizzle_migrations"
+        | "typeorm_metadata"
+        | "seaql_migrations" => Some("the framework's list of applied migrations"),
+        "cache_locks" => Some("the framework's locks"),
+        _ => None,
+    }
+}
