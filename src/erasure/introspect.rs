@@ -250,6 +250,10 @@ fn place(proposal: &mut Proposal, catalog: &Catalog, samples: &Samples, shop: Op
         proposal.undecided.push(LeftOut { because, sketch: Some(guess), ..out("") });
         return;
     }
+    if let Some((of_type, id)) = polymorphic(table) {
+        let because = format!("\"{of_type}\" and \"{id}\" refer to rows of any table, those of customers too");
+        return proposal.undecided.push(LeftOut { because, ..out("") });
+    }
     let doubts: Vec<&str> = guess.decide.iter().chain(&guess.personal).map(|remark| remark.column.as_str()).collect();
     if doubts.is_empty() {
         let because = "neither a shop nor a customer is named, and no column looks personal";
@@ -261,6 +265,22 @@ fn place(proposal: &mut Proposal, catalog: &Catalog, samples: &Samples, shop: Op
             format!("neither a shop nor a customer is named, yet these could hold something: {}", columns.join(", "));
         proposal.undecided.push(LeftOut { because, ..out("") });
     }
+}
+
+/// A pair of columns such as `record_type` and `record_id`: the reference of an ORM that no foreign key can say.
+fn polymorphic(table: &Table) -> Option<(&str, &str)> {
+    let texts = table.columns.iter().filter(|column| column.family == Family::Text);
+    let mut pairs = texts.filter_map(|of_type| {
+        let mut words = words::words(&of_type.name);
+        let [_, .., last] = words.as_mut_slice() else { return None };
+        if last != "type" {
+            return None;
+        }
+        "id".clone_into(last);
+        let id = table.columns.iter().find(|column| words::words(&column.name) == words)?;
+        Some((of_type.name.as_str(), id.name.as_str()))
+    });
+    pairs.next()
 }
 
 /// Orders tables so that each stands before those it refers to; names decide where nothing else does.

@@ -83,6 +83,15 @@ impl House {
         Self { database, clock, shutdown, app, jobs_may_be_left: AtomicBool::new(false) }
     }
 
+    /// A house beside an app's tables, without those of the reference app.
+    pub async fn beside(database: Database, settings: &[Setting<'_>]) -> Self {
+        let (clock, shutdown) = (Clock::system(), Shutdown::new());
+        let settings: Vec<Setting<'_>> =
+            settings.iter().copied().chain([("database.reference_schema", "false")]).collect();
+        let app = build(&database, &settings, clock.clone(), shutdown.clone()).await;
+        Self { database, clock, shutdown, app, jobs_may_be_left: AtomicBool::new(false) }
+    }
+
     /// The same house under other settings.
     pub async fn with(mut self, settings: &[Setting<'_>]) -> Self {
         self.app = self.another(settings).await;

@@ -27,6 +27,7 @@ mod lifecycle;
 mod model;
 mod npm;
 mod outside;
+mod real_apps;
 mod receipts;
 mod redact;
 mod packages;

@@ -36,7 +36,8 @@ fn candidate<'a>(catalog: &Catalog, samples: &Samples, table: &'a Table) -> Opti
         "session" | "user" | "account" => points += 1,
         _ => {}
     }
-    if points > 1 {
+    let of_shops = points > 1;
+    if of_shops {
         reasons.push(format!("named after {noun}s"));
     }
     let laravel = laravel_domain(table);
@@ -52,14 +53,21 @@ fn candidate<'a>(catalog: &Catalog, samples: &Samples, table: &'a Table) -> Opti
         points += 3;
         reasons.push("its values end in .myshopify.com".to_owned());
     }
+    let references = catalog.references_to(&table.name).count();
     if table.is_unique(&domain.name) || unique_index(table, &domain.name) {
         points += 3;
         reasons.push("it is unique".to_owned());
+        // One row a shop, and yet not what others refer to: settings, schedules.
+        if references == 0 && laravel.is_none() && !words::may_be_tenant(&noun) {
+            return None;
+        }
     } else if laravel.is_none() {
-        // A shop with several rows, as in a table of sessions: what refers to a row does not refer to the shop.
+        // Several rows a shop, as of sessions or orders: what refers to one of them does not refer to the shop.
+        if !of_shops {
+            return None;
+        }
         points = points.saturating_sub(3);
     }
-    let references = catalog.references_to(&table.name).count();
     if references > 0 {
         points += 2;
         reasons.push(format!("{references} foreign key(s) refer to it"));

@@ -94,7 +94,7 @@ fn follow(guess: &mut TableGuess, route: Route) {
                 hop.to, hop.key
             )
         } else if hop.nullable {
-            format!("may be null: such rows have no row in {} to be found through", hop.to)
+            format!("may be null: such rows have no row in {} to be found through, and no topic reaches them", hop.to)
         } else {
             continue;
         };
@@ -109,7 +109,7 @@ fn follow(guess: &mut TableGuess, route: Route) {
 
 /// The table's own columns that lead to a customer.
 fn matches(catalog: &Catalog, samples: &Samples, table: &Table, shop: Option<&ShopWay>) -> Vec<MatchGuess> {
-    if is_staff(table) {
+    if is_staff(table) || words::is_settings(&table.name) {
         return Vec::new();
     }
     let references = way::references(catalog, table);
@@ -118,6 +118,15 @@ fn matches(catalog: &Catalog, samples: &Samples, table: &Table, shop: Option<&Sh
         let is_reference = references.iter().any(|hop| hop.column == column.name);
         let is_shop = shop.is_some_and(|shop| shop.column == column.name);
         if is_reference || is_shop || crate::store::target::Ident::parse(&column.name).is_none() {
+            continue;
+        }
+        if words::addressee(&table.name, column) {
+            let reason = "named after whom a message went to, at an address or a number";
+            for key in [words::Key::Email, words::Key::Phone] {
+                let lead =
+                    Lead { key, written: Written::Plain, confidence: Confidence::Guess, reason: reason.to_owned() };
+                found.push(matched(column, None, lead));
+            }
             continue;
         }
         if column.family != Family::Json
@@ -161,7 +170,8 @@ fn sampled_lead(samples: &Samples, table: &Table, column: &Column) -> Option<Lea
         return by_form(words::Key::CustomerId, "its values begin with gid://shopify/Customer/");
     }
     let named = lead(&table.name, column);
-    let looks_like_email = is(Form::Email);
+    // A document with an address in it has the form of both.
+    let looks_like_email = is(Form::Email) && !is(Form::Json);
     match named {
         Some(mut lead) if lead.key == words::Key::Email && lead.written == Written::Plain && is(Form::Sha256) => {
             lead.written = Written::Sha256;
@@ -199,6 +209,15 @@ fn path_lead(path: &str) -> Option<Lead> {
     let keys: Vec<&str> =
         path.split('.').map(|key| key.trim_end_matches("[*]")).filter(|key| !key.is_empty()).collect();
     let (last, parents) = keys.split_last()?;
+    if matches!(*last, "orders_requested" | "orders_to_redact") {
+        let reason = "documents have this key, with which the privacy webhooks list orders".to_owned();
+        return Some(Lead {
+            key: words::Key::OrderId,
+            written: Written::Plain,
+            confidence: Confidence::Likely,
+            reason,
+        });
+    }
     let name = match parents.last() {
         Some(parent) if !matches!(*last, "em" | "ph") => format!("{parent}_{last}"),
         _ => (*last).to_owned(),

@@ -13,7 +13,7 @@ const HOPS_MAX: usize = 5;
 /// The column of the table itself that tells the shop.
 pub(super) fn own(catalog: &Catalog, samples: &Samples, shop: Option<&ShopGuess>, table: &Table) -> Option<ShopWay> {
     let by_key = shop.and_then(|shop| by_foreign_key(shop, table));
-    let by_id = || shop.and_then(|shop| by_id_name(catalog, shop, table));
+    let by_id = || shop.and_then(|shop| by_id_name(catalog, samples, shop, table));
     by_key.or_else(|| by_domain(samples, table, true)).or_else(by_id).or_else(|| by_domain(samples, table, false))
 }
 
@@ -37,8 +37,12 @@ fn by_foreign_key(shop: &ShopGuess, table: &Table) -> Option<ShopWay> {
     })
 }
 
-fn by_id_name(catalog: &Catalog, shop: &ShopGuess, table: &Table) -> Option<ShopWay> {
+fn by_id_name(catalog: &Catalog, samples: &Samples, shop: &ShopGuess, table: &Table) -> Option<ShopWay> {
     let column = table.columns.iter().find(|column| words::shop_id(&column.name, Some(&shop.table)))?;
+    if samples.is_mostly(&table.name, &column.name, Form::ShopDomain) {
+        // An "id" that holds the domain: what rows say weighs more than a name.
+        return None;
+    }
     let shops = catalog.table(&shop.table)?;
     let family = |name: &str| shops.column(name).map(|column| column.family);
     if family(&shop.id) == Some(column.family) {
@@ -72,6 +76,10 @@ fn domain_way(samples: &Samples, table: &Table, column: &Column, plain: bool) ->
         (Some(true), false) if !seen && matches!(column.name.as_str(), "shop" | "shopify_shop" | "shop_url") => {
             let reason = "Shopify's libraries keep the domain in a column of this name; no row was there to confirm it";
             Some(way(&column.name, Holds::ShopDomain, Confidence::Likely, reason))
+        }
+        (None, false) if confirmed && words::shop_id(&column.name, None) => {
+            let reason = "named after the shop's id, but its values end in .myshopify.com";
+            Some(way(&column.name, Holds::ShopDomain, Confidence::Sure, reason))
         }
         (None, false) if confirmed => {
             Some(way(&column.name, Holds::ShopDomain, Confidence::Guess, "its values end in .myshopify.com"))

@@ -5,7 +5,11 @@ mod vocabulary;
 use serde::Serialize;
 
 use crate::store::catalog::{Column, Family};
-use vocabulary::{ABOUT_IT, BUYERS, HARMLESS, MERCHANTS, OTHER_ORDERS, PAIRS, PEOPLE, VOCABULARY};
+pub use vocabulary::framework;
+use vocabulary::{
+    ABOUT_IT, ADDRESSEES, ANYTHING, BUYERS, HARMLESS, MERCHANTS, MESSAGES, OTHER_ORDERS, PAIRS, PEOPLE, TENANTS,
+    VOCABULARY,
+};
 
 fn listed(list: &str, word: &str) -> bool {
     list.split_ascii_whitespace().any(|known| known == word)
@@ -297,9 +301,12 @@ pub fn personal(table: &str, column: &Column) -> Option<Personal> {
     let mut words = words(&column.name);
     let pairs: Vec<String> =
         words.windows(2).filter(|w| PAIRS.contains(&w.join(" ").as_str())).map(<[String]>::concat).collect();
+    let in_pairs = pairs.len();
     words.splice(0..0, pairs);
+    // `requestId` is the id of a request, and no request; `visitorId` leads to a visitor all the same.
+    let only_id = in_pairs == 0 && words.last().is_some_and(|last| is_id(last));
     let known = |word: &String| VOCABULARY.iter().find(|(_, list)| listed(list, word)).map(|(kind, _)| *kind);
-    if let Some(kind) = words.iter().find_map(known) {
+    if let Some(kind) = words.iter().filter_map(known).find(|kind| !only_id || *kind == Personal::Identifier) {
         return Some(kind);
     }
     let reaches = words.iter().any(|word| ["email", "mail", "phone", "mobile", "contact"].contains(&word.as_str()));
@@ -314,6 +321,28 @@ pub fn personal(table: &str, column: &Column) -> Option<Personal> {
     numbered.then_some(Personal::Identifier)
 }
 
+fn is_id(word: &str) -> bool {
+    matches!(word, "id" | "gid" | "uuid" | "ids" | "gids")
+}
+
+/// Whether a text column says whom a message went to: by an address, or by a number.
+pub fn addressee(table: &str, column: &Column) -> bool {
+    column.family == Family::Text
+        && listed(ADDRESSEES, &words(&column.name).concat())
+        && words(table).iter().any(|word| listed(MESSAGES, word))
+}
+
+/// Whether a table holds a shop's settings: an address or a number in it is the merchant's.
+pub(super) fn is_settings(table: &str) -> bool {
+    let of_buyers = words(table).iter().any(|word| listed(BUYERS, word));
+    !of_buyers && holds(table).is_some_and(|noun| matches!(noun.as_str(), "setting" | "config" | "configuration"))
+}
+
+/// Whether a table named so may be the table of shops though no foreign key refers to it.
+pub(super) fn may_be_tenant(noun: &str) -> bool {
+    listed(TENANTS, noun)
+}
+
 /// Why a text column does not look personal; none: its name says nothing.
 pub fn harmless(table: &str, column: &Column) -> Option<String> {
     if column.family != Family::Text || personal(table, column).is_some() {
@@ -321,7 +350,10 @@ pub fn harmless(table: &str, column: &Column) -> Option<String> {
     }
     let words = words(&column.name);
     let last = words.last()?;
-    if matches!(last.as_str(), "id" | "gid" | "uuid" | "key" | "ids" | "gids") {
+    if matches!(words.as_slice(), [noun, last] if is_id(last) && listed(ANYTHING, noun)) {
+        return None;
+    }
+    if is_id(last) || last == "key" {
         return Some("an id of something that is no person, by its name".to_owned());
     }
     listed(HARMLESS, last).then(|| format!("{last}: nothing personal, by its name"))
@@ -349,27 +381,6 @@ pub fn shop_id(name: &str, shop_table: Option<&str>) -> bool {
     let of_table = shop_table.and_then(holds).map(|noun| format!("{noun}id"));
     matches!(joined.as_str(), "shopid" | "storeid" | "tenantid" | "merchantid" | "shopifyshopid" | "shopfk")
         || of_table.is_some_and(|name| joined == name)
-}
-
-/// Tables that a framework keeps for itself, and what for.
-pub fn framework(table: &str) -> Option<&'static str> {
-    match table.to_ascii_lowercase().as_str() {
-        "schema_migrations"
-        | "ar_internal_metadata"
-        | "_prisma_migrations"
-        | "migrations"
-        | "knex_migrations"
-        | "knex_migrations_lock"
-        | "flyway_schema_history"
-        | "alembic_version"
-        | "django_migrations"
-        | "sequelizemeta"
-        | "__drizzle_migrations"
-        | "typeorm_metadata"
-        | "seaql_migrations" => Some("the framework's list of applied migrations"),
-        "cache_locks" => Some("the framework's locks"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

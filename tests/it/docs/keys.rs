@@ -72,6 +72,8 @@ fn every_sample_of_configuration_loads() {
                 block.code.parse::<toml::Table>().unwrap_or_else(|error| panic!("{place}{error}"));
             } else if block.code.contains("[[rule]]") {
                 Policy::parse(&block.code).unwrap_or_else(|problems| panic!("{place}{problems}"));
+            } else if block.code.starts_with("version = 1") {
+                DataMap::parse(&block.code).unwrap_or_else(|problems| panic!("{place}{problems}"));
             } else if block.code.contains("[[table]]") {
                 let map = format!("{REFERENCE}\n{}", block.code);
                 DataMap::parse(&map).unwrap_or_else(|problems| panic!("{place}{problems}"));

@@ -96,6 +96,11 @@ fn personal_columns_are_known_by_name_and_type() {
         ("x", "order_number", Some(Personal::Identifier)),
         ("x", "owner_email", Some(Personal::Contact)),
         ("x", "status", None),
+        ("x", "returnRequestId", None),
+        ("x", "message_id", None),
+        ("x", "visitor_id", Some(Personal::Identifier)),
+        ("x", "tax_id", Some(Personal::Trait)),
+        ("x", "request", Some(Personal::Payload)),
     ] {
         assert_eq!(personal(table, &text(name)), expected, "{table}.{name}");
     }
@@ -109,4 +114,24 @@ fn a_name_that_says_nothing_is_not_called_harmless() {
     assert!(harmless("x", &text("product_id")).is_some());
     assert!(harmless("x", &text("foo")).is_none());
     assert!(harmless("x", &text("note")).is_none());
+    assert!(harmless("x", &text("returnRequestId")).is_some());
+    for name in ["resourceId", "record_id", "external_id", "sourceId"] {
+        assert!(harmless("x", &text(name)).is_none(), "{name} may be an order's");
+    }
+    assert!(harmless("x", &text("lineItemId")).is_some());
+}
+
+#[test]
+fn settings_are_the_merchants_unless_they_are_a_customers() {
+    assert!(is_settings("ShopSettings") && is_settings("app_configurations"));
+    assert!(!is_settings("CustomerSettings") && !is_settings("Order"));
+}
+
+#[test]
+fn whom_a_message_went_to_is_known_in_tables_of_messages() {
+    assert!(addressee("NotificationLog", &text("to")));
+    assert!(addressee("email_outbox", &text("recipient")));
+    assert!(!addressee("Redirect", &text("to")));
+    assert!(!addressee("NotificationLog", &text("subject")));
+    assert!(!addressee("NotificationLog", &column("to", Family::Integer)));
 }

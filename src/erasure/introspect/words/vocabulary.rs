@@ -12,6 +12,15 @@ pub(super) const MERCHANTS: &str = "shop store owner admin support merchant staf
 /// Other things that are called orders.
 pub(super) const OTHER_ORDERS: &str = "draft fulfillment purchase sort display sub back work";
 pub(super) const BUYERS: &str = "customer buyer shopper purchaser";
+/// Columns with whom a message went to, by an address or a number; only in tables of messages.
+pub(super) const ADDRESSEES: &str = "to recipient sentto toaddress recipientaddress";
+pub(super) const MESSAGES: &str = "notification notifications message messages mail mails email emails sms outbox inbox reminder reminders alert alerts";
+/// Ids of whatever the row is about: they may well be those of a customer or an order.
+pub(super) const ANYTHING: &str =
+    "resource record object entity subject owner item source reference target external parent model related";
+/// Tables that may be the table of shops though nothing refers to them.
+pub(super) const TENANTS: &str =
+    "shop store tenant merchant installation user account organization organisation company client workspace";
 /// Tables whose rows are people: their `name` is a person's.
 pub(super) const PEOPLE: &str = "customer buyer user contact subscriber recipient lead person guest member address reviewer visitor affiliate \
      participant attendee session";
@@ -77,3 +86,24 @@ pub(super) const PAIRS: &[&str] = &[
     "user data",
     "api key",
 ];
+
+/// Tables that a framework keeps for itself, and what for.
+pub fn framework(table: &str) -> Option<&'static str> {
+    match table.to_ascii_lowercase().as_str() {
+        "schema_migrations"
+        | "ar_internal_metadata"
+        | "_prisma_migrations"
+        | "migrations"
+        | "knex_migrations"
+        | "knex_migrations_lock"
+        | "flyway_schema_history"
+        | "alembic_version"
+        | "django_migrations"
+        | "sequelizemeta"
+        | "__drizzle_migrations"
+        | "typeorm_metadata"
+        | "seaql_migrations" => Some("the framework's list of applied migrations"),
+        "cache_locks" => Some("the framework's locks"),
+        _ => None,
+    }
+}
