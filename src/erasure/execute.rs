@@ -116,7 +116,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
             let masked = self.write(table, &rows, shop).await?;
             // Rows that were found and could not be changed would be found for ever.
-            if (rows.len() as u64) < MASKED_AT_ONCE || !masked {
+            if rows.is_empty() || !masked {
                 break;
             }
         }

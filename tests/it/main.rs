@@ -10,6 +10,7 @@ mod beside;
 mod broker;
 mod chaos;
 mod cli;
+mod concurrency;
 mod config;
 mod conformance;
 mod data_map;

@@ -26,6 +26,25 @@ const ERASE_ROUNDS: u32 = 3;
 /// Times that a transaction which met another is begun again before the attempt counts as failed.
 const CONTENTION_MAX: u32 = 10;
 
+/// Times that it is begun again because rows had come that refer to deleted ones. Rows that the map does not know of are
+/// in the way each time.
+const LATE_CHILDREN_MAX: u32 = 3;
+
+/// Whether a transaction that failed with this error is begun again, after `met` times.
+fn begins_again(error: &StoreError, met: &mut u32) -> bool {
+    let max = match error {
+        error if error.is_contention() => CONTENTION_MAX,
+        error if error.is_referenced() => LATE_CHILDREN_MAX,
+        _ => 0,
+    };
+    let again = *met < max;
+    if again {
+        *met += 1;
+        tracing::debug!(met = *met, "a transaction met another one and is begun again");
+    }
+    again
+}
+
 /// What one transaction of deletes came to.
 #[derive(Debug, Default)]
 struct Deleted {
@@ -121,10 +140,7 @@ impl Inner {
         let mut met = 0;
         loop {
             match self.try_delete_batch(tasks, hand).await {
-                Err(error) if error.is_contention() && met < CONTENTION_MAX => {
-                    met += 1;
-                    tracing::debug!(met, "a transaction met another one and is begun again");
-                }
+                Err(error) if begins_again(&error, &mut met) => {}
                 settled => return settled,
             }
         }
@@ -198,16 +214,14 @@ impl Inner {
             }
             let (map, store) = self.tools.stores.other(&name).await?;
             self.record(tasks, hand, |progress| progress.start(&name)).await?;
-            let elsewhere = |error: StoreError| error.of_store(&name);
-            let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
-            let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
-            let tx = store.begin_write().await.map_err(elsewhere)?;
-            let fates = self.hands(&tx, map).batch(&targets, &mut progress).await.map_err(elsewhere)?;
-            tx.commit().await.map_err(elsewhere)?;
+            let mut met = 0;
+            let fates = loop {
+                match self.batch_elsewhere(tasks, map, store).await.map_err(|error| error.of_store(&name)) {
+                    Err(error) if begins_again(&error, &mut met) => {}
+                    settled => break settled?,
+                }
+            };
             self.truncate_wal(store).await;
-            for (task, progress) in tasks.iter_mut().zip(progress) {
-                task.progress = progress;
-            }
             for (place, fate) in fates.into_iter().enumerate() {
                 // A shop that is back in this store was judged by the default one: here its rows just go.
                 if fate != Fate::Deleted {
@@ -219,6 +233,24 @@ impl Inner {
         Ok(())
     }
 
+    /// One transaction of a further store. On an error nothing is deleted and `tasks` are as before.
+    async fn batch_elsewhere(
+        &self,
+        tasks: &mut [Task],
+        map: &StoreMap,
+        store: &Store,
+    ) -> Result<Vec<Fate>, StoreError> {
+        let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
+        let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
+        let tx = store.begin_write().await?;
+        let fates = self.hands(&tx, map).batch(&targets, &mut progress).await?;
+        tx.commit().await?;
+        for (task, progress) in tasks.iter_mut().zip(progress) {
+            task.progress = progress;
+        }
+        Ok(fates)
+    }
+
     async fn large_shop_elsewhere(
         &self,
         task: &mut Task,
@@ -226,23 +258,32 @@ impl Inner {
         map: &StoreMap,
         store: &Store,
     ) -> Result<(), StoreError> {
-        let elsewhere = |error: StoreError| error.of_store(&map.name);
+        let mut met = 0;
         loop {
             self.renew(hand).await?;
-            let tx = store.begin_write().await.map_err(elsewhere)?;
-            let mut progress = task.progress.clone();
-            let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
-            tx.commit().await.map_err(elsewhere)?;
-            task.progress = progress;
-            match step {
-                Step::More => self.record(std::slice::from_mut(task), hand, |_| {}).await?,
-                Step::Done => return Ok(()),
-                Step::Reinstalled => {
-                    let says = "the shop's row says that it was installed again";
-                    return Err(elsewhere(StoreError::Refused(says.into())));
+            match self.shop_step_elsewhere(task, map, store).await.map_err(|error| error.of_store(&map.name)) {
+                Ok(Step::More) => {
+                    met = 0;
+                    self.record(std::slice::from_mut(task), hand, |_| {}).await?;
                 }
+                Ok(Step::Done) => return Ok(()),
+                Ok(Step::Reinstalled) => {
+                    let says = "the shop's row says that it was installed again";
+                    return Err(StoreError::Refused(says.into()).of_store(&map.name));
+                }
+                Err(error) if begins_again(&error, &mut met) => {}
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    async fn shop_step_elsewhere(&self, task: &mut Task, map: &StoreMap, store: &Store) -> Result<Step, StoreError> {
+        let tx = store.begin_write().await?;
+        let mut progress = task.progress.clone();
+        let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await?;
+        tx.commit().await?;
+        task.progress = progress;
+        Ok(step)
     }
 
     /// Stores what `change` makes of each task's progress, for those claims that are still ours.
@@ -298,10 +339,13 @@ impl Inner {
         if finished.is_empty() {
             return Ok(());
         }
-        let tx = self.store.begin_write().await?;
-        let tools = &self.tools;
-        let completed = settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), &finished).await?;
-        tx.commit().await?;
+        let mut met = 0;
+        let completed = loop {
+            match self.try_complete(&finished).await {
+                Err(error) if begins_again(&error, &mut met) => {}
+                settled => break settled?,
+            }
+        };
         let (done, lost): (Vec<_>, Vec<_>) =
             finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
         for id in done {
@@ -309,6 +353,14 @@ impl Inner {
         }
         Self::lose(hand, lost.into_iter());
         Ok(())
+    }
+
+    async fn try_complete(&self, finished: &[Finished]) -> Result<HashSet<String>, StoreError> {
+        let tx = self.store.begin_write().await?;
+        let tools = &self.tools;
+        let completed = settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), finished).await?;
+        tx.commit().await?;
+        Ok(completed)
     }
 
     /// Erases a shop in steps of bounded transactions; each commits its deletes, its counters and a renewed lease.
@@ -348,7 +400,7 @@ impl Inner {
                     claims_lost(usize::from(hand.put_down(&task.claim.id)));
                     return Ok(false);
                 }
-                Err(error) if error.is_contention() && met < CONTENTION_MAX => met += 1,
+                Err(error) if begins_again(&error, &mut met) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -101,15 +101,28 @@ pub async fn delete_shop_rows(
     let backend = conn.get_database_backend();
     let from = reach.needed(Rows::WholeShop).from();
     let (table, wanted) = (&reach.table, reach.of_shop(backend, "$1"));
+    if backend != DbBackend::Postgres {
+        let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT t.rowid FROM {from} WHERE {wanted} LIMIT $2)");
+        let values = [Value::from(shop), Value::from(limit.cast_signed())];
+        return Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected());
+    }
     let (ids, names) = (row_id(backend), row_names(backend));
-    let sql = if backend == DbBackend::Postgres {
-        format!(
-            r#"DELETE FROM {table} AS d USING (SELECT {ids} FROM {from} WHERE {wanted} LIMIT $2) AS x({names})
-               WHERE d.ctid=x."row" AND d.tableoid=x."part""#
-        )
-    } else {
-        format!("DELETE FROM {table} WHERE rowid IN (SELECT t.rowid FROM {from} WHERE {wanted} LIMIT $2)")
-    };
-    let values = vec![Value::from(shop), Value::from(limit.cast_signed())];
-    Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected())
+    let sql = format!(
+        r#"WITH x({names}) AS MATERIALIZED (SELECT {ids} FROM {from} WHERE {wanted} LIMIT $2), d AS (DELETE FROM {table} AS t
+             USING x WHERE t.ctid=x."row" AND t.tableoid=x."part" RETURNING 1)
+           SELECT (SELECT count(*) FROM x) AS "picked", (SELECT count(*) FROM d) AS "deleted""#
+    );
+    let mut deleted = 0;
+    loop {
+        let values = [Value::from(shop), Value::from((limit - deleted).cast_signed())];
+        let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql.clone(), values)).await?;
+        let Some(row) = row else { return Ok(deleted) };
+        let (picked, gone): (i64, i64) = (row.try_get("", "picked")?, row.try_get("", "deleted")?);
+        deleted += gone.unsigned_abs();
+        // A row that the app changed meanwhile stands elsewhere now: it was picked and not deleted. Left alone, it would
+        // go uncounted with its parent.
+        if picked <= gone || deleted >= limit {
+            return Ok(deleted);
+        }
+    }
 }
