@@ -16,7 +16,7 @@ use super::progress::Progress;
 use super::reinstall::{self, Policy};
 use super::subject::Target;
 use crate::store::StoreError;
-use crate::store::target::{self, Column, Count, Keys, Masked, Reach, Rows};
+use crate::store::target::{self, Column, Count, Keys, Locked, Masked, Reach, Rows};
 
 /// Rows that are masked by one statement.
 const MASKED_AT_ONCE: u64 = 5_000;
@@ -108,7 +108,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
     ) -> Result<Vec<Count>, StoreError> {
         let mut per_job: HashMap<usize, u64> = HashMap::new();
         loop {
-            let rows =
+            let Locked { rows, more } =
                 target::lock_unmasked(self.conn, &table.reach, which, keys, &table.masks, MASKED_AT_ONCE).await?;
             let shop = |job: usize| targets.get(job).map_or("", |target| target.shop_domain.as_str());
             for row in &rows {
@@ -116,7 +116,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
             let masked = self.write(table, &rows, shop).await?;
             // Rows that were found and could not be changed would be found for ever.
-            if rows.is_empty() || !masked {
+            if !more || !masked {
                 break;
             }
         }
@@ -212,7 +212,8 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                     let mut keys = Keys::default();
                     keys.push(0, key, String::new());
                     let which = Rows::WholeShop;
-                    let rows = target::lock_unmasked(self.conn, &table.reach, which, &keys, &table.masks, left).await?;
+                    let locked = target::lock_unmasked(self.conn, &table.reach, which, &keys, &table.masks, left);
+                    let rows = locked.await?.rows;
                     self.write(table, &rows, |_| target.shop_domain.as_str()).await?;
                     rows.len() as u64
                 };

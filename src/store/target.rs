@@ -23,7 +23,7 @@ pub use find::{Probe, count_found, samples, select_matching, shop_rows, shops_wi
 pub use ident::{Ident, JsonPath};
 pub use keys::{Count, Keys};
 pub use lifecycle::{Installation, installations, mark_uninstalled};
-pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
+pub use mask::{Locked, Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
 pub use values::{Installed, each_value, installed};

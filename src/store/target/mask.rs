@@ -50,6 +50,14 @@ pub struct Masked {
     pub values: Vec<Option<String>>,
 }
 
+/// The rows that one look found and locked.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    pub rows: Vec<Masked>,
+    /// Whether the limit was reached, so that there may be more.
+    pub more: bool,
+}
+
 /// What to write into a locked row: by the place of the masked column; a column that is absent stays as it is.
 #[derive(Clone, Debug)]
 pub struct Replacing {
@@ -120,9 +128,9 @@ pub async fn lock_unmasked(
     keys: &Keys,
     masks: &[MaskedColumn],
     limit: u64,
-) -> Result<Vec<Masked>, StoreError> {
+) -> Result<Locked, StoreError> {
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Locked::default());
     }
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
@@ -168,7 +176,7 @@ pub async fn lock_unmasked(
         seen.insert(row_id.clone(), locked.len());
         locked.push(Masked { job, row: row_id, values });
     }
-    Ok(locked)
+    Ok(Locked { rows: locked, more: rows.len() as u64 >= limit })
 }
 
 /// Writes new values into rows that this transaction has locked.
