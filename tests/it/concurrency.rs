@@ -3,4 +3,4 @@
 
 mod crowd;
 mod meetings;
-mod stage;
+pub mod stage;

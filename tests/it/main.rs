@@ -16,6 +16,7 @@ mod conformance;
 mod data_map;
 mod demo;
 mod docs;
+mod elsewhere;
 mod erasure;
 mod fallback;
 mod holds;

@@ -135,10 +135,7 @@ pub async fn lock_unmasked(
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
-    let mut wanted = reach.of_shop(backend, r#"k."shop""#);
-    if let Rows::Matching(way) = which {
-        wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
-    }
+    let wanted = reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
     let (table, from, unmasked) = (&reach.table, reach.needed(which).from(), unmasked(backend, masks));
     let columns: Vec<String> =
         masks.iter().enumerate().map(|(i, mask)| format!(r#"CAST(t.{} AS text) AS "c{i}""#, mask.column)).collect();
