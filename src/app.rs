@@ -458,7 +458,12 @@ impl App {
 
     /// Shows what jobs would do.
     pub fn planner(&self) -> Planner {
-        Planner { stores: self.stores.clone(), keys: self.keys.clone(), keyring: Arc::clone(&self.keyring) }
+        Planner {
+            stores: self.stores.clone(),
+            keys: self.keys.clone(),
+            keyring: Arc::clone(&self.keyring),
+            reinstalled: self.config.jobs.reinstalled,
+        }
     }
 
     /// What a worker of this house works with.

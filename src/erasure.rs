@@ -7,6 +7,7 @@
 pub mod check;
 pub mod data_map;
 pub mod execute;
+pub mod found;
 pub mod introspect;
 pub mod mask;
 pub mod plan;

@@ -8,6 +8,7 @@ use super::AppError;
 use crate::config::Config;
 use crate::erasure::check::{self, FailOn, Finding, Severity};
 use crate::erasure::data_map::{OWN_TABLES, StoreMap};
+use crate::erasure::reinstall::Policy;
 use crate::erasure::stores::Stores;
 use crate::store::StoreError;
 use crate::store::catalog::{self, Catalog};
@@ -45,9 +46,19 @@ pub async fn catalog_for(conn: &impl ConnectionTrait, map: &StoreMap) -> Result<
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn default_findings(stores: &Stores) -> Result<Vec<Finding>, StoreError> {
+pub async fn default_findings(config: &Config, stores: &Stores) -> Result<Vec<Finding>, StoreError> {
     let (map, store) = stores.default_store();
-    Ok(check::findings(map, &catalog_for(store.db(), map).await?))
+    Ok(all_findings(config, map, &catalog_for(store.db(), map).await?))
+}
+
+/// What is found about a part of a map, and about the policies that the configuration sets.
+pub fn all_findings(config: &Config, map: &StoreMap, catalog: &Catalog) -> Vec<Finding> {
+    let mut found = check::findings(map, catalog);
+    if config.jobs.reinstalled == Policy::EraseBeforeUninstall {
+        found.extend(check::undivided(map, catalog));
+        found.sort_by(|a, b| a.table.cmp(&b.table).then(b.severity.cmp(&a.severity)));
+    }
+    found
 }
 
 /// The findings that are heavy enough to fail.
@@ -57,8 +68,9 @@ pub fn failing(fail_on: FailOn, findings: &[Finding]) -> Vec<&Finding> {
 
 /// Refuses to open the house over findings that `data_map.fail_on` forbids; lighter ones are counted in the log.
 pub(super) async fn require_sound(config: &Config, stores: &Stores) -> Result<(), AppError> {
-    let findings =
-        default_findings(stores).await.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
+    let findings = default_findings(config, stores)
+        .await
+        .map_err(|error| AppError::Database(config.database.url.masked(), error))?;
     let failing = failing(config.data_map.fail_on, &findings);
     if !failing.is_empty() {
         return Err(AppError::Findings(failing.into_iter().cloned().collect()));

@@ -137,7 +137,7 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         Ok(stores) => {
             let tables: usize = stores.maps().map(|map| map.tables.len() + usize::from(map.shop.is_some())).sum();
             findings.good("data map", format!("{tables} tables, all there"));
-            match data_map::default_findings(&stores).await {
+            match data_map::default_findings(config, &stores).await {
                 Ok(found) => {
                     let failing = data_map::failing(config.data_map.fail_on, &found).len();
                     let told = format!("{} finding(s), {failing} that count; see `efface data-map check`", found.len());

@@ -57,7 +57,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let stores = open_stores(&config, &store).await?;
     let keyring = Arc::new(load_keys(&config)?);
     let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), Clock::system());
-    let planner = Planner { stores, keys, keyring };
+    let planner = Planner { stores, keys, keyring, reinstalled: config.jobs.reinstalled };
     let plan = match (&args.job, &args.shop) {
         (Some(id), _) => {
             let job = query::find(&store, id).await?.ok_or_else(|| CommandError::NotFound(id.clone()))?;
@@ -102,6 +102,12 @@ fn print(context: &Context, plan: &Preview) -> anyhow::Result<()> {
     output::table(["TABLE", "ACTION", "ROWS", "KEYS, FOR EXAMPLE", "NOTE"], rows)?;
     let whom = if plan.whole_shop { "the whole shop" } else { "one customer" };
     output::talk(&format!("{} of {}: {} rows to erase", whom, plan.shop_domain, plan.rows()));
+    if let Some(at) = &plan.made_up_to {
+        output::talk(&format!("the shop came back: rows made until {at} go, later ones and the shop's row stay"));
+    }
+    if let Some(reason) = &plan.held_because {
+        output::talk(&format!("the job would be held: {reason}"));
+    }
     output::talk(&format!("plan {}", plan.hash));
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::data_map::{Action, DataMap, MappedTable, StoreMap};
-use crate::store::catalog::{Catalog, Column, IndexKey, Table};
+use crate::store::catalog::{Catalog, Column, IndexKey, OnDelete, Table};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -158,6 +158,8 @@ ids! {
     RowSecurity => "row_security",
     /// The database user lacks a right that the map asks for.
     MissingPrivilege => "missing_privilege",
+    /// A shop that came back cannot be divided: a table does not say when its rows were made.
+    NoMadeAt => "no_made_at",
 }
 
 impl fmt::Display for Id {
@@ -254,6 +256,30 @@ pub fn findings(map: &StoreMap, catalog: &Catalog) -> Vec<Finding> {
     });
     found.dedup();
     found
+}
+
+/// What keeps `jobs.reinstalled = "erase_before_uninstall"` from being carried out: tables that go with a shop and do not say
+/// when their rows were made, and cascades that would take later rows with earlier ones. Only worth asking under that policy.
+pub fn undivided(map: &StoreMap, catalog: &Catalog) -> Vec<Finding> {
+    let mut finder = Finder { map, catalog, found: Vec::new(), proposed: Vec::new() };
+    for table in map.touched(true) {
+        let name = table.name.as_str();
+        let Some(made) = &table.reach.made else {
+            let sentence = "does not say when its rows were made: shops that came back would be held";
+            let remedy = "made_at = \"…\": the column that says it, or { column = \"…\", at = \"…\" } of a parent";
+            finder.say(Id::NoMadeAt, Severity::Error, at(name), sentence, remedy);
+            continue;
+        };
+        let keys = catalog.table(name).map(|live| live.foreign_keys.as_slice()).unwrap_or_default();
+        for key in keys.iter().filter(|key| made.column.at == 0 && key.on_delete == OnDelete::Cascade) {
+            if map.touched(true).any(|parent| parent.name.as_str() == key.table) {
+                let sentence = format!("a row made later would vanish with a row of \"{}\" made before", key.table);
+                let remedy = format!("take made_at from \"{}\", over `via`", key.table);
+                finder.say(Id::Cascade, Severity::Warning, at(name), sentence, remedy);
+            }
+        }
+    }
+    finder.found
 }
 
 /// The part of the map that speaks of a store.

@@ -201,6 +201,9 @@ pub struct StoreMap {
     pub tables: Vec<MappedTable>,
     /// Tables that `data-map check` need not ask about.
     pub left_out: Vec<LeftOut>,
+    /// A table, of any store, that goes with a shop and does not say when its rows were made: with one, no shop can be
+    /// divided into before and after.
+    pub undivided: Option<String>,
     keys: Arc<MatchKeys>,
 }
 
@@ -222,6 +225,19 @@ impl StoreMap {
     /// Tables that answer a `customers/data_request`.
     pub fn exported(&self) -> impl Iterator<Item = &MappedTable> {
         self.tables.iter().filter(|table| !table.export.is_empty())
+    }
+
+    /// A table as people are told of it: with its store, where that is another one.
+    pub fn told(&self, table: &Ident) -> String {
+        match self.name.as_str() {
+            DEFAULT_STORE => table.as_str().to_owned(),
+            store => format!("{store}.{}", table.as_str()),
+        }
+    }
+
+    /// The first table that goes with a shop and does not say when its rows were made.
+    fn first_undivided(&self) -> Option<String> {
+        self.touched(true).find(|table| table.reach.made.is_none()).map(|table| self.told(&table.name))
     }
 
     /// Whether a table is left out on purpose.

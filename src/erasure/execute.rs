@@ -9,14 +9,14 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
 
-use super::data_map::{Action, MappedShop, MappedTable, StoreMap};
+use super::data_map::{Action, DEFAULT_STORE, MappedShop, MappedTable, StoreMap};
 use super::mask::Masker;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::progress::Progress;
-use super::reinstall::{self, Policy};
+use super::reinstall::{self, Back, Guard, Policy};
 use super::subject::Target;
 use crate::store::StoreError;
-use crate::store::target::{self, Column, Count, Keys, Masked, Reach, Rows};
+use crate::store::target::{self, Column, Count, Keys, Locked, Masked, Reach, Rows};
 
 /// Rows that are masked by one statement.
 const MASKED_AT_ONCE: u64 = 5_000;
@@ -28,8 +28,8 @@ pub enum Fate {
     Deleted,
     /// It is a shop with more rows than one transaction may take; nothing was touched.
     TooLarge,
-    /// It is a shop that was installed again; nothing was touched.
-    Reinstalled,
+    /// It is a shop that was installed again, and a person must decide; nothing was touched.
+    Reinstalled(Back),
 }
 
 /// The hands in one store: a connection, the store's part of the map, and what makes masked values.
@@ -57,8 +57,10 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         let plan = Plan::lay_out(self.conn, self.map, &placed, &known, true).await?;
         let mut fates = vec![Fate::Deleted; targets.len()];
         for (place, target) in &placed {
-            if target.is_whole_shop() && self.is_back(&plan, target, &progress[*place]).await? {
-                fates[*place] = Fate::Reinstalled;
+            if target.is_whole_shop()
+                && let Some(back) = self.back(&plan, target, &mut progress[*place], true).await?
+            {
+                fates[*place] = Fate::Reinstalled(back);
             }
         }
         for (place, table) in self.map.tables.iter().enumerate() {
@@ -91,12 +93,35 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         Ok(fates)
     }
 
-    /// Whether a shop was installed again and must not be erased for that.
-    async fn is_back(&self, plan: &Plan<'_>, target: &Target, progress: &Progress) -> Result<bool, StoreError> {
-        let (Some(shop), Some(row)) = (&self.map.shop, plan.shops.get(&target.shop_domain)) else { return Ok(false) };
-        let released_at = progress.reinstall_released_at;
-        let guard = reinstall::guard(self.conn, &shop.table, row, self.reinstalled, released_at).await?;
-        Ok(!guard.erases())
+    /// Why a shop must not be erased, when it was installed again and nobody can tell what is to go. Otherwise sets up to
+    /// when its rows go, if not all do. With `look`, rows are looked for that do not say when they were made.
+    async fn back(
+        &self,
+        plan: &Plan<'_>,
+        target: &Target,
+        progress: &mut Progress,
+        look: bool,
+    ) -> Result<Option<Back>, StoreError> {
+        let guard = if self.map.name == DEFAULT_STORE {
+            let row = plan.shops.get(&target.shop_domain);
+            reinstall::guard(self.conn, self.map, row, self.reinstalled, progress).await?
+        } else {
+            // Elsewhere the default store's word counts.
+            progress.made_up_to.map_or(Guard::Erase, Guard::EraseUpTo)
+        };
+        let cutoff = match guard {
+            Guard::Hold(back) => return Ok(Some(back)),
+            Guard::Erase => None,
+            Guard::EraseUpTo(cutoff) => Some(cutoff),
+        };
+        if cutoff.is_some() && (look || progress.made_up_to.is_none()) {
+            let shops = |table: &MappedTable| plan.whole_shops_of(table.holds, target);
+            if let Some(table) = reinstall::undated(self.conn, self.map, shops).await? {
+                return Ok(Some(Back::Undated(table)));
+            }
+        }
+        progress.made_up_to = cutoff;
+        Ok(None)
     }
 
     async fn mask(
@@ -108,7 +133,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
     ) -> Result<Vec<Count>, StoreError> {
         let mut per_job: HashMap<usize, u64> = HashMap::new();
         loop {
-            let rows =
+            let Locked { rows, more } =
                 target::lock_unmasked(self.conn, &table.reach, which, keys, &table.masks, MASKED_AT_ONCE).await?;
             let shop = |job: usize| targets.get(job).map_or("", |target| target.shop_domain.as_str());
             for row in &rows {
@@ -116,7 +141,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
             let masked = self.write(table, &rows, shop).await?;
             // Rows that were found and could not be changed would be found for ever.
-            if (rows.len() as u64) < MASKED_AT_ONCE || !masked {
+            if !more || !masked {
                 break;
             }
         }
@@ -145,11 +170,16 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         fates: &mut [Fate],
         progress: &mut [Progress],
     ) -> Result<(), StoreError> {
+        let backend = self.conn.get_database_backend();
+        let cutoffs: Vec<_> = progress.iter().map(|progress| progress.made_up_to).collect();
+        let cutoff = |job: usize| cutoffs.get(job).copied().flatten();
         let mut sizes: HashMap<usize, u64> = HashMap::new();
         for (reference, tables) in by_reference(self.map) {
-            let keys = plan.whole_shops(reference);
-            for (_, count) in target::shop_rows(self.conn, &reaches(&tables), &keys, self.rows_max + 1).await? {
-                *sizes.entry(count.job).or_default() += count.rows;
+            for (which, keys) in plan::by_cutoff(backend, &plan.whole_shops(reference), cutoff) {
+                let reaches = reaches(&tables);
+                for (_, count) in target::shop_rows(self.conn, which, &reaches, &keys, self.rows_max + 1).await? {
+                    *sizes.entry(count.job).or_default() += count.rows;
+                }
             }
         }
         for (job, rows) in sizes {
@@ -165,23 +195,23 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         };
         // Children first, so that each is counted: a cascade would take them unseen.
         for table in self.map.touched(true) {
-            let keys = only_small(&plan.whole_shops(table.holds));
-            if keys.is_empty() {
-                continue;
-            }
             let action = table.action(true);
-            let counts = if action == Action::Delete {
-                target::delete_shops(self.conn, &table.reach, &keys).await
-            } else {
-                self.mask(table, Rows::WholeShop, &keys, targets).await
-            };
-            let counts = counts.map_err(|error| error.of_table(&table.name))?;
-            add(progress, table.counter(action), &counts);
+            for (which, keys) in plan::by_cutoff(backend, &only_small(&plan.whole_shops(table.holds)), cutoff) {
+                let counts = if action == Action::Delete {
+                    target::delete_shops(self.conn, &table.reach, which, &keys).await
+                } else {
+                    self.mask(table, which, &keys, targets).await
+                };
+                let counts = counts.map_err(|error| error.of_table(&table.name))?;
+                add(progress, table.counter(action), &counts);
+            }
         }
         if let Some(shop) = self.map.deletes_shop_row() {
             let keys = only_small(&plan.whole_shops(super::data_map::ShopReference::ShopId));
-            if !keys.is_empty() {
-                let counts = target::delete_shops(self.conn, &own_row(shop), &keys).await?;
+            // The row of a shop that came back stays.
+            let whole = plan::by_cutoff(backend, &keys, cutoff);
+            for (which, keys) in whole.iter().filter(|(which, _)| matches!(which, Rows::WholeShop)) {
+                let counts = target::delete_shops(self.conn, &own_row(shop), *which, keys).await?;
                 add(progress, &shop.result_key, &counts);
             }
         }
@@ -195,9 +225,11 @@ impl<C: ConnectionTrait> Hands<'_, C> {
     pub async fn shop_step(&self, target: &Target, progress: &mut Progress) -> Result<Step, StoreError> {
         let known = known_shops(&self.map.name, std::slice::from_ref(target), std::slice::from_ref(progress));
         let plan = Plan::lay_out(self.conn, self.map, &[(0, target)], &known, true).await?;
-        if self.is_back(&plan, target, progress).await? {
-            return Ok(Step::Reinstalled);
+        if let Some(back) = self.back(&plan, target, progress, false).await? {
+            return Ok(Step::Reinstalled(back));
         }
+        let backend = self.conn.get_database_backend();
+        let made_up_to = progress.made_up_to.map(|cutoff| target::micros_of(backend, cutoff));
         if let Some(row) = plan.shops.get(&target.shop_domain) {
             progress.shops.insert(self.map.name.clone(), row.key.clone());
         }
@@ -207,12 +239,13 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             for key in &plan.whole_shops(table.holds).shops {
                 let of_table = |error: StoreError| error.of_table(&table.name);
                 let rows = if action == Action::Delete {
-                    target::delete_shop_rows(self.conn, &table.reach, key, left).await.map_err(of_table)?
+                    target::delete_shop_rows(self.conn, &table.reach, key, made_up_to, left).await.map_err(of_table)?
                 } else {
                     let mut keys = Keys::default();
-                    keys.push(0, key, String::new());
-                    let which = Rows::WholeShop;
-                    let rows = target::lock_unmasked(self.conn, &table.reach, which, &keys, &table.masks, left).await?;
+                    keys.push(0, key, made_up_to.map_or_else(String::new, |micros| micros.to_string()));
+                    let which = if made_up_to.is_some() { Rows::MadeUpTo } else { Rows::WholeShop };
+                    let locked = target::lock_unmasked(self.conn, &table.reach, which, &keys, &table.masks, left);
+                    let rows = locked.await?.rows;
                     self.write(table, &rows, |_| target.shop_domain.as_str()).await?;
                     rows.len() as u64
                 };
@@ -223,9 +256,9 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                 }
             }
         }
-        if let Some(shop) = self.map.deletes_shop_row() {
+        if let Some(shop) = self.map.deletes_shop_row().filter(|_| made_up_to.is_none()) {
             for key in &plan.whole_shops(super::data_map::ShopReference::ShopId).shops {
-                let rows = target::delete_shop_rows(self.conn, &own_row(shop), key, 1).await?;
+                let rows = target::delete_shop_rows(self.conn, &own_row(shop), key, None, 1).await?;
                 progress.add(&shop.result_key, rows);
             }
         }
@@ -234,20 +267,20 @@ impl<C: ConnectionTrait> Hands<'_, C> {
 }
 
 /// What one step of a large shop came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The step's rows are erased; more are left.
     More,
     /// All rows are erased, the shop's own last.
     Done,
-    /// The shop was installed again; nothing was touched.
-    Reinstalled,
+    /// The shop was installed again, and a person must decide; nothing was touched.
+    Reinstalled(Back),
 }
 
 /// The shop's own row, reached by its key.
 fn own_row(shop: &MappedShop) -> Reach {
     let key = Column { at: 0, name: shop.table.id.clone(), kind: shop.id_kind };
-    Reach { table: shop.table.table.clone(), hops: Vec::new(), shop: key }
+    Reach { table: shop.table.table.clone(), hops: Vec::new(), shop: key, made: None }
 }
 
 fn known_shops(store: &str, targets: &[Target], progress: &[Progress]) -> HashMap<String, String> {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sea_orm::ConnectionTrait;
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend};
 
 use super::data_map::{By, Form, MappedTable, ShopReference, StoreMap, SubjectWay};
 use super::subject::{Scope, Spelling, Target, global_ids};
@@ -20,6 +21,8 @@ pub struct Plan<'m> {
     /// Tables, ways and shops in which any id is stored as a global id.
     with_global_ids: HashSet<(usize, usize, String)>,
     whole_shops: HashMap<ShopReference, Keys>,
+    /// The targets' places in the batch, of whole shops.
+    places: HashMap<String, usize>,
 }
 
 /// The spelling that a way's column is searched in. Global ids in plain text columns are looked up only where there are
@@ -77,7 +80,9 @@ impl<'m> Plan<'m> {
             }
         }
         let (keys, with_global_ids, whole_shops) = Default::default();
-        let mut plan = Self { map, shops, keys, with_global_ids, whole_shops };
+        let whole = targets.iter().filter(|(_, target)| target.is_whole_shop());
+        let places = whole.map(|(place, target)| (target.shop_domain.clone(), *place)).collect();
+        let mut plan = Self { map, shops, keys, with_global_ids, whole_shops, places };
         plan.add_keys(targets, known)?;
         plan.find_global_ids(conn).await?;
         Ok(plan)
@@ -193,6 +198,35 @@ impl<'m> Plan<'m> {
     pub fn whole_shops(&self, reference: ShopReference) -> Cow<'_, Keys> {
         self.whole_shops.get(&reference).map_or_else(Cow::default, Cow::Borrowed)
     }
+
+    /// The keys of one shop to be erased whole, as tables whose shop column holds `reference` know it.
+    pub fn whole_shops_of(&self, reference: ShopReference, target: &Target) -> Vec<String> {
+        let current = self.shop_key(target, reference).ok().flatten();
+        let keys = self.whole_shops(reference);
+        let own = keys.jobs.iter().zip(&keys.shops).filter(|(job, _)| {
+            self.places.get(&target.shop_domain).is_some_and(|place| i64::try_from(*place).ok() == Some(**job))
+        });
+        let own: BTreeSet<String> = own.map(|(_, shop)| shop.clone()).chain(current).collect();
+        own.into_iter().collect()
+    }
+}
+
+/// Keys of whole shops, those of all of a shop's rows apart from those of rows up to an instant. Empty ones are left out.
+pub fn by_cutoff(
+    backend: DbBackend,
+    keys: &Keys,
+    cutoff: impl Fn(usize) -> Option<DateTime<Utc>>,
+) -> Vec<(Rows<'static>, Keys)> {
+    let (mut whole, mut dated) = (Keys::default(), Keys::default());
+    for (job, shop) in keys.jobs.iter().zip(&keys.shops) {
+        let job = usize::try_from(*job).unwrap_or(usize::MAX);
+        match cutoff(job) {
+            None => whole.push(job, shop, String::new()),
+            Some(cutoff) => dated.push(job, shop, target::micros_of(backend, cutoff).to_string()),
+        }
+    }
+    let both = [(Rows::WholeShop, whole), (Rows::MadeUpTo, dated)];
+    both.into_iter().filter(|(_, keys)| !keys.is_empty()).collect()
 }
 
 /// The rows of one table that belong to customers.

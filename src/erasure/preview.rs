@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::SecondsFormat;
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -10,11 +11,12 @@ use sha2::{Digest as _, Sha256};
 use super::data_map::{Action, By, MappedTable, ShopReference, StoreMap};
 use super::plan::{self, Plan};
 use super::progress::Progress;
+use super::reinstall::{self, Back, Guard, Policy};
 use super::stores::Stores;
 use super::subject::{Scope, Spelling, Target};
 use crate::seal::Keyring;
 use crate::store::StoreError;
-use crate::store::target::{self, Place, Probe, Rows};
+use crate::store::target::{self, Place, Probe};
 
 /// Keys shown per table.
 const SAMPLES: u64 = 5;
@@ -61,6 +63,12 @@ pub struct Preview {
     /// SHA-256 of the data map's file.
     pub data_map: String,
     pub tables: Vec<TablePreview>,
+    /// Only rows made until then would be erased, and the shop's own row would stay: the shop came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_up_to: Option<String>,
+    /// Why nothing would be erased until a person decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_because: Option<String>,
     /// SHA-256 of all the above: approving it approves exactly this plan.
     pub hash: String,
 }
@@ -79,13 +87,16 @@ impl Preview {
 pub async fn preview(
     stores: &Stores,
     keyring: &Keyring,
+    reinstalled: Policy,
     target: &Target,
     progress: &Progress,
 ) -> Result<Preview, StoreError> {
     let mut tables = Vec::new();
+    let mut guard = None;
     for (map, store) in stores.all().await? {
         let snapshot = store.begin_snapshot().await.map_err(|error| error.of_store(&map.name))?;
-        let looked = look(&snapshot, map, target, progress).await.map_err(|error| error.of_store(&map.name))?;
+        let looked = look(&snapshot, map, target, progress, (reinstalled, &mut guard)).await;
+        let looked = looked.map_err(|error| error.of_store(&map.name))?;
         snapshot.commit().await.map_err(|error| StoreError::from(error).of_store(&map.name))?;
         tables.extend(looked);
     }
@@ -97,6 +108,14 @@ pub async fn preview(
         identifiers,
         data_map: stores.digest().to_owned(),
         tables,
+        made_up_to: match &guard {
+            Some(Guard::EraseUpTo(cutoff)) => Some(cutoff.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            _ => None,
+        },
+        held_because: match &guard {
+            Some(Guard::Hold(back @ (Back::Undivided(_) | Back::Undated(_)))) => Some(back.reason()),
+            _ => None,
+        },
         hash: String::new(),
     };
     let told = serde_json::to_vec(&preview).map_err(|_| StoreError::Refused("the plan cannot be written".into()))?;
@@ -125,11 +144,24 @@ async fn look(
     map: &StoreMap,
     target: &Target,
     progress: &Progress,
+    (reinstalled, guard): (Policy, &mut Option<Guard>),
 ) -> Result<Vec<TablePreview>, StoreError> {
     let known = progress.shops.get(&map.name).map(|key| (target.shop_domain.clone(), key.clone()));
     let known: HashMap<String, String> = known.into_iter().collect();
     let plan = Plan::lay_out(conn, map, &[(0, target)], &known, false).await?;
     let whole = target.is_whole_shop();
+    if whole && guard.is_none() {
+        // The default store comes first, and its word counts for all.
+        let row = plan.shops.get(&target.shop_domain);
+        *guard = Some(reinstall::guard(conn, map, row, reinstalled, progress).await?);
+    }
+    let cutoff = if let Some(Guard::EraseUpTo(cutoff)) = guard { Some(*cutoff) } else { None };
+    if cutoff.is_some()
+        && let Some(table) = reinstall::undated(conn, map, |table| plan.whole_shops_of(table.holds, target)).await?
+    {
+        *guard = Some(Guard::Hold(Back::Undated(table)));
+    }
+    let backend = conn.get_database_backend();
     let mut tables = Vec::new();
     for (place, table) in map.tables.iter().enumerate() {
         let action = table.action(whole);
@@ -137,9 +169,12 @@ async fn look(
             continue;
         }
         let of_subject = plan.keys_of(place);
-        let of_shop = plan.whole_shops(table.holds);
+        // What is kept is kept whenever it was made.
+        let cutoff = cutoff.filter(|_| action != Action::Keep);
+        let of_shop = plan::by_cutoff(backend, &plan.whole_shops(table.holds), |_| cutoff);
         let mut probe = if whole {
-            Probe { reach: &table.reach, ways: vec![(Rows::WholeShop, &*of_shop)], unmasked: None }
+            let ways = of_shop.iter().map(|(which, keys)| (*which, keys)).collect();
+            Probe { reach: &table.reach, ways, unmasked: None }
         } else {
             plan::probe(table, &of_subject)
         };
@@ -166,7 +201,7 @@ async fn look(
         tables.push(TablePreview {
             store: map.name.clone(),
             table: shop.table.table.as_str().to_owned(),
-            action: if shop.kept_because.is_some() { "keep" } else { "delete" },
+            action: if shop.kept_because.is_some() || cutoff.is_some() { "keep" } else { "delete" },
             rows: u64::from(row.is_some()),
             samples: plan.whole_shops(ShopReference::ShopId).shops.clone(),
             ground: shop.kept_because.clone(),

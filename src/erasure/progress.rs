@@ -31,9 +31,19 @@ pub struct Progress {
     pub shops: BTreeMap<String, String>,
     /// Steps of stores other than the default one.
     pub stores: BTreeMap<String, StoreStep>,
+    /// Rows that a store's step, once started, was about to take, less those it has counted: by store and counter.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub expected: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Rows of further stores that were found when a step started and were gone when it came back, by counter.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, u64>,
     /// When an operator released the job although its shop had been installed again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reinstall_released_at: Option<DateTime<Utc>>,
+    /// Only rows made until then are erased, and the shop's own row stays: the shop came back. Set in the transaction that
+    /// erases first; it binds every later one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_up_to: Option<DateTime<Utc>>,
 }
 
 impl Progress {
@@ -63,20 +73,44 @@ impl Progress {
         }
     }
 
-    /// Notes that a store's rows are about to be erased.
-    pub fn start(&mut self, store: &str) {
+    /// Notes that a store's rows are about to be erased: these, by counter. What an earlier start was about to take, and is
+    /// not among them any more, was already absent.
+    pub fn start(&mut self, store: &str, found: BTreeMap<String, u64>) {
+        let before = self.expected.remove(store);
+        let rolled_back = before.is_some();
+        let mut missing = false;
+        for (key, rows) in before.into_iter().flatten() {
+            let gone = rows.saturating_sub(found.get(&key).copied().unwrap_or_default());
+            if gone > 0 {
+                missing = true;
+                *self.absent.entry(key).or_default() += gone;
+            }
+        }
         let step = self.stores.entry(store.to_owned());
         step.and_modify(|step| {
             *step = match step {
                 StoreStep::Deleted => StoreStep::Started,
+                // All of it is still there: that start came to nothing.
+                StoreStep::Started if rolled_back && !missing => StoreStep::Started,
                 StoreStep::Started | StoreStep::StartedAgain | StoreStep::DeletedRest => StoreStep::StartedAgain,
             }
         })
         .or_insert(StoreStep::Started);
+        self.expected.insert(store.to_owned(), found);
+    }
+
+    /// Notes which of a store's rows were counted since `before`: they are not expected any more.
+    pub fn took(&mut self, store: &str, before: &BTreeMap<String, u64>) {
+        let Some(expected) = self.expected.get_mut(store) else { return };
+        for (key, rows) in expected {
+            let counted = |counts: &BTreeMap<String, u64>| counts.get(key).copied().unwrap_or_default();
+            *rows = rows.saturating_sub(counted(&self.counts) - counted(before));
+        }
     }
 
     /// Notes that a store's rows are erased and counted.
     pub fn deleted(&mut self, store: &str) {
+        self.expected.remove(store);
         if let Some(step) = self.stores.get_mut(store) {
             *step = match step {
                 StoreStep::Started | StoreStep::Deleted => StoreStep::Deleted,

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::data_map::{Action, ShopReference, StoreMap};
+use super::data_map::{Action, MappedTable, ShopReference, StoreMap};
 use super::execute::{by_reference, reaches};
 use super::plan::{self, Plan};
 use super::progress::Progress;
+use super::reinstall;
 use super::subject::Target;
 use crate::clock::Clock;
-use crate::store::target::{self, Probe, Rows};
+use crate::store::target::{self, Ident, Probe, Rows};
 use crate::store::{Store, StoreError};
 
 /// Rows of whole shops are counted up to this number: residue is residue.
@@ -81,12 +82,11 @@ async fn look(
         .iter()
         .filter_map(|(target, progress)| Some((target.shop_domain.clone(), progress.shops.get(&map.name)?.clone())))
         .collect();
+    let cutoff = |job: usize| targets.get(job).and_then(|(_, progress)| progress.made_up_to);
     let snapshot = store.begin_snapshot().await?;
     let plan = Plan::lay_out(&snapshot, map, &placed, &known, false).await?;
     // Where a table stands in another database, its name alone does not say which.
-    let name = |table: &str| {
-        if map.name == super::data_map::DEFAULT_STORE { table.to_owned() } else { format!("{}.{table}", map.name) }
-    };
+    let name = |table: &Ident| map.told(table);
 
     let keys: Vec<_> = (0..map.tables.len()).map(|place| plan.keys_of(place)).collect();
     let asked: Vec<usize> = (0..map.tables.len())
@@ -106,17 +106,26 @@ async fn look(
         if table.action(false) == Action::Keep {
             *of_job.kept.entry(table.keep_key.clone()).or_default() += count.rows;
         } else {
-            of_job.residue.push((name(table.name.as_str()), count.rows));
+            of_job.residue.push((name(&table.name), count.rows));
         }
     }
 
     if targets.iter().any(|(target, _)| target.is_whole_shop()) {
         for (reference, tables) in by_reference(map) {
-            let keys = plan.whole_shops(reference);
-            for (place, count) in target::shop_rows(&snapshot, &reaches(&tables), &keys, COUNTED_MAX).await? {
-                if let Some(of_job) = found.get_mut(count.job) {
-                    of_job.residue.push((name(tables[place].name.as_str()), count.rows));
+            for (which, keys) in plan::by_cutoff(store.backend(), &plan.whole_shops(reference), cutoff) {
+                let reaches = reaches(&tables);
+                for (place, count) in target::shop_rows(&snapshot, which, &reaches, &keys, COUNTED_MAX).await? {
+                    if let Some(of_job) = found.get_mut(count.job) {
+                        of_job.residue.push((name(&tables[place].name), count.rows));
+                    }
                 }
+            }
+        }
+        // A row that does not say when it was made may be one of those that were to go.
+        for (job, target) in placed.iter().filter(|(job, target)| target.is_whole_shop() && cutoff(*job).is_some()) {
+            let shops = |table: &MappedTable| plan.whole_shops_of(table.holds, target);
+            if let Some(table) = reinstall::undated(&snapshot, map, shops).await? {
+                found[*job].residue.push((table, 1));
             }
         }
         let whole = [ShopReference::ShopId, ShopReference::ShopDomain, ShopReference::ShopNumber]
@@ -136,9 +145,9 @@ async fn look(
             }
         }
         if let Some(shop) = map.deletes_shop_row() {
-            for (job, target) in placed.iter().filter(|(_, target)| target.is_whole_shop()) {
+            for (job, target) in placed.iter().filter(|(job, t)| t.is_whole_shop() && cutoff(*job).is_none()) {
                 if plan.shops.contains_key(&target.shop_domain) {
-                    found[*job].residue.push((name(shop.table.table.as_str()), 1));
+                    found[*job].residue.push((name(&shop.table.table), 1));
                 }
             }
         }

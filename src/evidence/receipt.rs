@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use ed25519_dalek::SigningKey;
 use entity::gdpr_job::{JobType, Outcome};
 use entity::source::Source;
@@ -93,7 +93,14 @@ pub enum Ending<'a> {
     /// ```
     ///
     /// `uncounted_stores` are those in which an earlier attempt may have erased rows whose number was lost with it.
-    Erased { verified: &'a Verified, outcome: Outcome, tables: Vec<TableCounts>, uncounted_stores: Vec<String> },
+    /// `made_up_to`: only rows made until then were erased, because the shop came back.
+    Erased {
+        verified: &'a Verified,
+        outcome: Outcome,
+        tables: Vec<TableCounts>,
+        uncounted_stores: Vec<String>,
+        made_up_to: Option<DateTime<Utc>>,
+    },
     /// The rows were collected; `manifest` is the digest of the package's manifest.
     Exported { outcome: Outcome, tables: Vec<CollectedTable>, manifest: Option<String> },
     /// It was withdrawn before anything was done.
@@ -169,11 +176,12 @@ impl Signer {
     ) -> Statement {
         let pseudonyms = self.inner.pseudonyms.of_shop(duty.shop_domain);
         let (outcome, erasure, export) = match ending {
-            Ending::Erased { verified, outcome, tables, uncounted_stores } => {
+            Ending::Erased { verified, outcome, tables, uncounted_stores, made_up_to } => {
                 let method = Method::FreshSnapshotAfterCommit;
                 let erasure = Erasure {
                     tables: tables.into_iter().map(erased).collect(),
                     uncounted_stores,
+                    made_up_to: made_up_to.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
                     verification: Verification { method, verified_at: verified.at() },
                     residual_horizon: self.inner.horizon.of(now),
                 };

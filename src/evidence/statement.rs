@@ -152,6 +152,10 @@ pub struct Erasure {
     /// what that attempt left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncounted_stores: Vec<String>,
+    /// Of a shop that came back: only rows made until then were erased, to the microsecond; later ones and the shop's own row
+    /// stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_up_to: Option<String>,
     pub verification: Verification,
     pub residual_horizon: Vec<Copies>,
 }

@@ -7,6 +7,7 @@ use entity::gdpr_job::{JobType, Model};
 use super::unseal;
 use crate::erasure::preview::{self, Preview};
 use crate::erasure::progress::Progress;
+use crate::erasure::reinstall::Policy;
 use crate::erasure::stores::Stores;
 use crate::erasure::subject::{Target, UnreadablePayload};
 use crate::seal::{ContentKeys, Keyring};
@@ -70,6 +71,8 @@ pub struct Planner {
     pub stores: Stores,
     pub keys: ContentKeys,
     pub keyring: Arc<Keyring>,
+    /// What becomes of a shop that was installed again.
+    pub reinstalled: Policy,
 }
 
 impl Planner {
@@ -78,7 +81,7 @@ impl Planner {
     /// # Errors
     /// When a database refuses or does not answer.
     pub async fn plan(&self, target: &Target, progress: &Progress) -> Result<Preview, StoreError> {
-        preview::preview(&self.stores, &self.keyring, target, progress).await
+        preview::preview(&self.stores, &self.keyring, self.reinstalled, target, progress).await
     }
 
     /// The plan of a recorded job.

@@ -9,7 +9,7 @@ use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::erasure::progress::Progress;
-use crate::erasure::reinstall;
+use crate::erasure::reinstall::Back;
 use crate::evidence::receipt::Signer;
 use crate::store::gdpr_job::{self, holding, query};
 use crate::store::{Store, StoreError, deletion_receipt};
@@ -82,7 +82,7 @@ pub async fn apply(
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
     }
-    if matches!(command, Command::Release { .. }) && job.hold_reason.as_deref() == Some(reinstall::REASON) {
+    if matches!(command, Command::Release { .. }) && job.hold_reason.as_deref().is_some_and(Back::is_reason) {
         // An operator's word: the same installation does not hold it again.
         let progress = Progress { reinstall_released_at: Some(now), ..Progress::from_json(job.progress.as_ref()) };
         holding::put_progress(&*tx, id, &progress.to_json()).await?;

@@ -60,6 +60,8 @@ pub(super) fn of_cancelled(signer: &Signer, job: &Model, now: DateTime<Utc>) -> 
 
 /// A reason as it may stand in a receipt: one of our codes, and never free words.
 fn code(reason: &str) -> &str {
+    // What stands behind the code is for the job's row.
+    let reason = reason.split(':').next().unwrap_or_default();
     let is_code = reason.len() <= 40 && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if is_code { reason } else { "other" }
 }
@@ -96,6 +98,7 @@ fn ending<'a>(stores: &Stores, job: &'a Finished, completion: &Completion) -> En
             outcome,
             tables: stores.maps().flat_map(|map| erased(map, job, *whole_shop)).collect(),
             uncounted_stores: uncounted(job),
+            made_up_to: job.progress.made_up_to,
         },
         Done::Exported => {
             let of_store = |map: &StoreMap| -> Vec<CollectedTable> {
@@ -118,9 +121,10 @@ fn erased(map: &StoreMap, job: &Finished, whole_shop: bool) -> Vec<TableCounts> 
     let reached = map.tables.iter().filter_map(|table| {
         let (action, name) = (table.action(whole_shop), table.name.as_str());
         let rows = counted(job, table.counter(action));
+        let already_absent = absent(job, table.counter(action));
         match action {
-            Action::Delete => Some(TableCounts { deleted: rows, ..counts(name) }),
-            Action::Mask => Some(TableCounts { masked: rows, ..counts(name) }),
+            Action::Delete => Some(TableCounts { deleted: rows, already_absent, ..counts(name) }),
+            Action::Mask => Some(TableCounts { masked: rows, already_absent, ..counts(name) }),
             Action::Keep if table.keeps_on_ground(whole_shop) => {
                 let kept = kept(job, &table.keep_key);
                 Some(TableCounts { kept, ground: table.ground.clone(), ..counts(name) })
@@ -132,7 +136,10 @@ fn erased(map: &StoreMap, job: &Finished, whole_shop: bool) -> Vec<TableCounts> 
     if let Some(shop) = map.shop.as_ref().filter(|_| whole_shop) {
         let counts = counts(shop.table.table.as_str());
         tables.push(match &shop.kept_because {
-            None => TableCounts { deleted: counted(job, &shop.result_key), ..counts },
+            None => {
+                let already_absent = absent(job, &shop.result_key);
+                TableCounts { deleted: counted(job, &shop.result_key), already_absent, ..counts }
+            }
             ground => {
                 let kept = keeps_shop_row(map, job).into();
                 TableCounts { kept, ground: ground.clone(), ..counts }
@@ -144,6 +151,10 @@ fn erased(map: &StoreMap, job: &Finished, whole_shop: bool) -> Vec<TableCounts> 
 
 fn counted(job: &Finished, key: &str) -> u64 {
     job.progress.counts.get(key).copied().unwrap_or_default()
+}
+
+fn absent(job: &Finished, key: &str) -> u64 {
+    job.progress.absent.get(key).copied().unwrap_or_default()
 }
 
 fn kept(job: &Finished, key: &str) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::audit_log::Action;
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use serde_json::{Map, Value, json};
@@ -90,6 +90,10 @@ fn result(stores: &Stores, job: &Finished, now: DateTime<Utc>) -> Value {
                     (store.clone(), json!({ "state": "done", "alreadyAbsent": absent }))
                 });
                 result.insert("stores".to_owned(), Value::Object(told.collect()));
+            }
+            if let Some(cutoff) = progress.made_up_to {
+                let cutoff = cutoff.to_rfc3339_opts(SecondsFormat::Micros, true);
+                result.insert("madeUpTo".to_owned(), Value::from(cutoff));
             }
             result.insert("residual".to_owned(), Value::from(0));
         }

@@ -20,6 +20,10 @@ pub enum StoreError {
     /// The database refused the statement.
     #[error("the database refused a statement ({0})")]
     Refused(String),
+    /// Rows of another table refer to what was to be deleted. They may have come a moment ago: then looking again finds
+    /// them.
+    #[error("the database refused a statement ({0})")]
+    Referenced(String),
     /// A row that makes no sense.
     #[error("row {id} of \"{table}\" does not read back: {reason} in \"{column}\"")]
     Row {
@@ -70,6 +74,7 @@ impl StoreError {
     pub fn of_table(self, table: &impl std::fmt::Display) -> Self {
         match self {
             Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
+            Self::Referenced(why) => Self::Referenced(format!("{why}, in table {table}")),
             Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
             error => error,
         }
@@ -80,6 +85,15 @@ impl StoreError {
         match self {
             Self::Conflict(_) => true,
             Self::Elsewhere { error, .. } => error.is_contention(),
+            _ => false,
+        }
+    }
+
+    /// Whether rows that refer to deleted ones were in the way.
+    pub fn is_referenced(&self) -> bool {
+        match self {
+            Self::Referenced(_) => true,
+            Self::Elsewhere { error, .. } => error.is_referenced(),
             _ => false,
         }
     }
@@ -123,6 +137,8 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
             match code.as_ref() {
                 // PostgreSQL: deadlock, serialization failure, lock not available. SQLite: busy, locked and kin.
                 "40P01" | "40001" | "55P03" | "5" | "6" | "261" | "517" => StoreError::Conflict(about),
+                // PostgreSQL alone: on SQLite nobody else writes meanwhile.
+                "23503" => StoreError::Referenced(about),
                 // PostgreSQL: shutting down, starting up, connection class, too many connections, idle in transaction.
                 "57P01" | "57P02" | "57P03" | "53300" | "25P03" => StoreError::Unavailable(about),
                 c if c.starts_with("08") => StoreError::Unavailable(about),

@@ -11,6 +11,7 @@ mod find;
 mod ident;
 mod keys;
 mod lifecycle;
+mod made;
 mod mask;
 mod reach;
 mod shop;
@@ -23,7 +24,8 @@ pub use find::{Probe, count_found, samples, shop_rows, shops_with_values_between
 pub use ident::{Ident, JsonPath};
 pub use keys::{Count, Keys};
 pub use lifecycle::{Installation, installations, mark_uninstalled};
-pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
+pub use made::{Held, Made, Unit, has_undated, micros_of};
+pub use mask::{Locked, Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
 pub use values::{Installed, each_value, installed};
@@ -36,4 +38,6 @@ pub enum Rows<'a> {
     Matching(&'a Way),
     /// All of a shop.
     WholeShop,
+    /// Those of a shop that were made at an instant or before: the key's value, in microseconds since 1970.
+    MadeUpTo,
 }

@@ -14,6 +14,7 @@ use super::late::Late;
 use super::{PARENT, Suppression, SuppressionError};
 use crate::audit::{Actor, Entry};
 use crate::erasure::data_map::By;
+use crate::erasure::progress::Progress;
 use crate::erasure::subject::{Scope, Spelling, Subject};
 use crate::erasure::traces::plain_kind;
 use crate::seal::{Aad, ContentKey, seal};
@@ -60,7 +61,7 @@ impl Suppression {
         };
         let (body, sealed_payload) = sealed(&key, &id, late, body);
         payload.insert(PARENT.to_owned(), Value::from(row.job_id.as_str()));
-        let progress = (!late.progress.shops.is_empty()).then(|| late.progress.to_json());
+        let progress = (late.progress != Progress::default()).then(|| late.progress.to_json());
         let entry = Entry {
             actor: actor.clone(),
             action: Action::Create,

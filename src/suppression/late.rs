@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use entity::suppression::{Model, Purpose};
 use serde::Deserialize as _;
 
 use super::scan::Wanted;
+use super::tombstone::MADE_UP_TO;
 use super::{Suppression, SuppressionError};
 use crate::erasure::progress::Progress;
 use crate::erasure::subject::{Scope, Subject, Target};
@@ -126,16 +128,27 @@ impl Suppression {
         let presence = self.presence(&shops).await?;
         let mut late = Vec::new();
         for row in shops {
+            let keys = row.shop_keys.as_ref().and_then(|keys| BTreeMap::deserialize(keys).ok());
+            let mut shops: BTreeMap<String, String> = keys.unwrap_or_default();
+            let made_up_to = match shops.remove(MADE_UP_TO).map(|at| at.parse::<DateTime<Utc>>()) {
+                None => None,
+                Some(Ok(at)) => Some(at),
+                Some(Err(_)) => {
+                    looked.unknown.push((row.job_id.clone(), "its instant does not read".to_owned()));
+                    continue;
+                }
+            };
+            // Up to an instant, a shop's rows may be looked for whether it is there or not.
             let presence = presence.get(row.job_id.as_str()).copied().unwrap_or(Presence::Unknown);
+            let presence = if made_up_to.is_some() { Presence::Absent } else { presence };
             if presence == Presence::Since {
                 looked.reinstalled.insert(row.job_id.clone());
                 continue;
             }
-            let shops = row.shop_keys.as_ref().and_then(|keys| BTreeMap::deserialize(keys).ok()).unwrap_or_default();
             late.push(Late {
                 row: row.clone(),
                 target: Target::of_shop(&row.shop_domain).with_shop_number(row.shop_id.clone()),
-                progress: Progress { shops, ..Progress::default() },
+                progress: Progress { shops, made_up_to, ..Progress::default() },
                 tables: Vec::new(),
                 hold: (presence == Presence::Unknown).then_some(REINSTALLED),
             });

@@ -11,6 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::Settings;
+use crate::erasure::progress::Progress;
 use crate::erasure::stores::Stores;
 use crate::erasure::subject::{Scope, Target};
 use crate::erasure::traces;
@@ -78,6 +79,9 @@ impl ShopKey {
     }
 }
 
+/// Among the shop's keys, which go by stores' names, the name of the instant up to which rows were erased. No store has it.
+pub(super) const MADE_UP_TO: &str = "made up to";
+
 /// A tombstone to be written; what depends on the time of completion is set by [`record`].
 #[derive(Clone, Debug)]
 pub struct Tombstone {
@@ -105,13 +109,14 @@ impl Tombstones {
         self.settings.function
     }
 
-    /// The tombstone of a job. None for a child, whose parent's stands; `shop_keys` are those that the shop was found under.
+    /// The tombstone of a job. None for a child, whose parent's stands; Of a shop, the keys that it was found under go along,
+    /// and the instant up to which its rows were erased, when it came back.
     pub fn of(
         &self,
         job_id: &str,
         payload: &serde_json::Value,
         target: &Target,
-        shop_keys: &BTreeMap<String, String>,
+        progress: &Progress,
     ) -> Option<Tombstone> {
         if payload.get(super::PARENT).is_some() {
             return None;
@@ -131,6 +136,8 @@ impl Tombstones {
                 Purpose::Customer
             }
         };
+        let mut shop_keys = progress.shops.clone();
+        shop_keys.extend(progress.made_up_to.map(|at| (MADE_UP_TO.to_owned(), at.to_rfc3339())));
         let shop_keys = (purpose == Purpose::Shop && !shop_keys.is_empty()).then(|| serde_json::json!(shop_keys));
         let row = Model {
             created_at: DateTime::UNIX_EPOCH,

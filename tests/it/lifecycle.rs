@@ -1,5 +1,6 @@
 //! A shop uninstalls the app, comes back, and is to be erased.
 
+mod before;
 mod reinstalled;
 mod uninstalled;
 

@@ -20,7 +20,7 @@ mod compare;
 mod generator;
 mod map_file;
 mod oracle;
-mod random;
+pub mod random;
 mod rows;
 mod run;
 mod schema;

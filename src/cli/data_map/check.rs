@@ -6,10 +6,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::{Context, Exit, output, unusable, url_of};
-use crate::app::data_map::{catalog_for, failing};
+use crate::app::data_map::{all_findings, catalog_for, failing};
 use crate::app::read_data_map;
 use crate::config::Override;
-use crate::erasure::check::{FailOn, Finding, Severity, findings};
+use crate::erasure::check::{FailOn, Finding, Severity};
 use crate::store::catalog::open_read_only;
 
 /// Hold the map against the live schema of every store, and list what does not fit
@@ -44,7 +44,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         let (url, masked) = url_of(&config, &part.name)?;
         let conn = open_read_only(url).await.map_err(unusable(masked.clone()))?;
         let catalog = catalog_for(&conn, part).await.map_err(unusable(masked))?;
-        found.extend(findings(part, &catalog));
+        found.extend(all_findings(&config, part, &catalog));
     }
     let fails = !failing(args.fail_on.unwrap_or(config.data_map.fail_on), &found).is_empty();
     if context.json() {

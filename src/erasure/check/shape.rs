@@ -92,6 +92,12 @@ impl<'a> Finder<'a> {
         {
             self.shop_column(table, holder, column);
         }
+        if let Some(made) = table.reach.made.as_ref().map(|made| &made.column)
+            && let Some(holder) = chain.get(made.at)
+            && let Some(column) = self.column(holder, made.name.as_str(), "made_at")
+        {
+            self.made(holder, column);
+        }
         for way in &table.ways {
             if let Some(holder) = chain.get(way.way.column.at)
                 && let Some(column) = self.column(holder, way.way.column.name.as_str(), "match")
@@ -154,6 +160,20 @@ impl<'a> Finder<'a> {
         if !fits || column.is_array() {
             let sentence = format!("is {}; {what}", column.declared);
             self.wrong(place, sentence, "mend `shop`: column, or what it holds");
+        }
+    }
+
+    fn made(&mut self, holder: &Table, column: &Column) {
+        let postgres = self.catalog.dialect == Dialect::Postgres;
+        let declared = column.declared.to_lowercase();
+        let fits = match column.family {
+            Family::Instant => declared.starts_with("timestamp") || declared.starts_with("datetime"),
+            Family::Integer | Family::Numeric | Family::Text => true,
+            _ => !postgres,
+        };
+        if !fits || column.is_array() {
+            let sentence = format!("is {}; no instant can be read from it", column.declared_or("of no type"));
+            self.wrong(column_at(&holder.name, &column.name), sentence, "mend `made_at`");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::DbBackend;
 
 use super::{MappedTable, Problems, StoreMap};
-use crate::store::target::{Catalog, CatalogColumn, Column, Comparison, Ident, Kind, Place, Replacement};
+use crate::store::target::{Catalog, CatalogColumn, Column, Comparison, Held, Ident, Kind, Made, Place, Replacement};
 
 type Live<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a CatalogColumn>>;
 
@@ -61,6 +61,17 @@ fn kind(backend: DbBackend, data_type: &str) -> (Kind, bool) {
     (kind, array)
 }
 
+/// How a PostgreSQL type holds instants; none when it does not.
+fn held(data_type: &str) -> Option<Held> {
+    match data_type {
+        "timestamptz" => Some(Held::Zoned),
+        "timestamp" => Some(Held::Unzoned),
+        "int4" | "int8" | "numeric" => Some(Held::Number),
+        "text" | "varchar" | "bpchar" => Some(Held::Text),
+        _ => None,
+    }
+}
+
 impl<'a> Binder<'a> {
     fn has_table(&mut self, table: &Ident) -> bool {
         let there = self.live.contains_key(table.as_str());
@@ -95,6 +106,9 @@ impl<'a> Binder<'a> {
         let tables: Vec<Ident> =
             std::iter::once(table.name.clone()).chain(table.reach.hops.iter().map(|hop| hop.to.clone())).collect();
         self.shop_column(&tables, &mut table.reach.shop);
+        if let Some(made) = &mut table.reach.made {
+            self.made(&tables[made.column.at], made);
+        }
         for subject in &mut table.ways {
             let holder = &tables[subject.way.column.at];
             self.way(holder, &mut subject.way);
@@ -136,6 +150,21 @@ impl<'a> Binder<'a> {
                 .push(format!("table {holder}: {} is {}; a shop cannot be found by it", shop.name, live.data_type));
         }
         shop.kind = kind;
+    }
+
+    fn made(&mut self, holder: &Ident, made: &mut Made) {
+        let Some(live) = self.column(holder, &made.column.name) else { return };
+        if self.catalog.backend != DbBackend::Postgres {
+            made.held = Held::Each;
+            return;
+        }
+        match held(&live.data_type) {
+            Some(held) => made.held = held,
+            None => self.problems.push(format!(
+                "table {holder}: made_at {} is {}; no instant can be read from it",
+                made.column.name, live.data_type
+            )),
+        }
     }
 
     fn way(&mut self, holder: &Ident, way: &mut crate::store::target::Way) {

@@ -80,6 +80,22 @@ pub(super) struct RawTable {
     #[serde(default)]
     pub exclude: Vec<RawExclude>,
     pub dates: Option<RawDates>,
+    pub made_at: Option<RawMadeAt>,
+}
+
+/// The column that says when a row was made: of this table, or of one that `via` leads to.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawMadeAt {
+    Own(String),
+    Elsewhere(RawMadeElsewhere),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMadeElsewhere {
+    pub column: String,
+    pub at: Option<String>,
 }
 
 fn default_store() -> String {

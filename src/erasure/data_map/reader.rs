@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::raw::{RawForm, RawLeftOut, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable};
+use super::raw::{
+    RawDates, RawForm, RawLeftOut, RawMadeAt, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable,
+};
 use super::{
     Action, By, DEFAULT_STORE, Excluded, Form, LeftOut, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference,
     StoreMap, SubjectWay,
 };
 use crate::store::target::{
-    Column, Comparison, Hop, Ident, JsonPath, Kind, MaskedColumn, Place, Reach, Replacement, ShopTable, Way,
+    Column, Comparison, Held, Hop, Ident, JsonPath, Kind, Made, MaskedColumn, Place, Reach, Replacement, ShopTable,
+    Unit, Way,
 };
 
 /// Reads all stores of a map, the default one first.
@@ -46,6 +49,10 @@ pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
         reader.across(store);
     }
     reader.result_keys(&stores);
+    let undivided = stores.iter().find_map(StoreMap::first_undivided);
+    for store in &mut stores {
+        store.undivided.clone_from(&undivided);
+    }
     if reader.problems.is_empty() { Ok(stores) } else { Err(Problems(reader.problems)) }
 }
 
@@ -83,7 +90,14 @@ impl Reader {
         }
         let place = if name == DEFAULT_STORE { "shop".to_owned() } else { format!("stores.{name}.shop") };
         let shop = shop.and_then(|shop| self.shop(&place, shop));
-        StoreMap { name: name.to_owned(), shop, tables: Vec::new(), left_out: Vec::new(), keys: Arc::default() }
+        StoreMap {
+            name: name.to_owned(),
+            shop,
+            tables: Vec::new(),
+            left_out: Vec::new(),
+            undivided: None,
+            keys: Arc::default(),
+        }
     }
 
     fn shop(&mut self, place: &str, raw: &RawShop) -> Option<MappedShop> {
@@ -136,6 +150,23 @@ impl Reader {
             }
             Some(Column { at: found?, name: self.ident(&place, &shop.column)?, kind: Kind::default() })
         });
+        let made = raw.made_at.as_ref().and_then(|made| {
+            let (column, holder) = match made {
+                RawMadeAt::Own(column) => (column, None),
+                RawMadeAt::Elsewhere(made) => (&made.column, made.at.as_deref()),
+            };
+            let found = at(holder);
+            if found.is_none() {
+                self.problem(format!("{place}.made_at.at: is none of the tables of `via`"));
+            }
+            let name = self.ident(&format!("{place}.made_at"), column)?;
+            let unit = match raw.dates {
+                Some(RawDates::UnixMs) => Some(Unit::Milliseconds),
+                Some(RawDates::UnixSeconds) => Some(Unit::Seconds),
+                Some(RawDates::Iso | RawDates::Native) | None => None,
+            };
+            Some(Made { column: Column { at: found?, name, kind: Kind::default() }, held: Held::default(), unit })
+        });
         let matches = std::mem::take(&mut raw.subject.0);
         let (asked, mut ways) = (matches.len(), Vec::new());
         for subject in matches {
@@ -164,7 +195,7 @@ impl Reader {
         };
         let hops = hops.into_iter().collect::<Option<Vec<_>>>();
         Some(MappedTable {
-            reach: Reach { table: name.clone()?, hops: hops?, shop: shop? },
+            reach: Reach { table: name.clone()?, hops: hops?, shop: shop?, made },
             name: name?,
             holds: raw.shop?.holds,
             ways,
@@ -331,7 +362,7 @@ impl Reader {
     }
 
     fn result_key(&mut self, place: &str, key: &str) {
-        if key.is_empty() || matches!(key, "residual" | "completedAt" | "grounds" | "stores") {
+        if key.is_empty() || matches!(key, "residual" | "completedAt" | "grounds" | "stores" | "madeUpTo") {
             self.problem(format!("{place}: {key:?} cannot be a result key"));
         }
     }

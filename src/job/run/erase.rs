@@ -1,5 +1,4 @@
-//! Erases, store by store, and proves it: the default store in transactions that also hold the claims, further stores with
-//! their steps recorded before and after.
+//! Erases and proves it: the default store in transactions that also hold the claims, and then further stores.
 
 use std::collections::HashSet;
 
@@ -8,10 +7,10 @@ use entity::gdpr_job::JobType;
 use super::hand::Hand;
 use super::task::Task;
 use super::{Boxed, Inner, claims_lost};
-use crate::erasure::data_map::{DEFAULT_STORE, StoreMap};
+use crate::erasure::data_map::StoreMap;
 use crate::erasure::execute::{Fate, Hands, Step};
 use crate::erasure::progress::Progress;
-use crate::erasure::reinstall::{self, Policy};
+use crate::erasure::reinstall::Back;
 use crate::erasure::subject::Target;
 use crate::erasure::verify::{self, Verdict};
 use crate::job::legal_hold;
@@ -26,19 +25,41 @@ const ERASE_ROUNDS: u32 = 3;
 /// Times that a transaction which met another is begun again before the attempt counts as failed.
 const CONTENTION_MAX: u32 = 10;
 
+/// Times that it is begun again because rows had come that refer to deleted ones. Rows that the map does not know of are
+/// in the way each time.
+const LATE_CHILDREN_MAX: u32 = 3;
+
+/// Whether a transaction that failed with this error is begun again, after `met` times.
+pub(super) fn begins_again(error: &StoreError, met: &mut u32) -> bool {
+    let max = match error {
+        error if error.is_contention() => CONTENTION_MAX,
+        error if error.is_referenced() => LATE_CHILDREN_MAX,
+        _ => 0,
+    };
+    let again = *met < max;
+    if again {
+        *met += 1;
+        tracing::debug!(met = *met, "a transaction met another one and is begun again");
+    }
+    again
+}
+
 /// What one transaction of deletes came to.
 #[derive(Debug, Default)]
 struct Deleted {
     erased: Vec<Task>,
     large: Vec<Task>,
-    reinstalled: Vec<Task>,
+    reinstalled: Vec<(Task, Back)>,
 }
 
 impl Inner {
-    fn hands<'a>(&'a self, tx: &'a WriteTransaction, map: &'a StoreMap) -> Hands<'a, sea_orm::DatabaseTransaction> {
-        // Whether a shop is back is the default store's word; elsewhere its rows just go.
-        let reinstalled = if map.name == DEFAULT_STORE { self.settings.reinstalled } else { Policy::EraseAll };
-        Hands { conn: tx, map, masker: &self.tools.masker, rows_max: self.settings.batch_rows_max, reinstalled }
+    pub(super) fn hands<'a>(
+        &'a self,
+        tx: &'a WriteTransaction,
+        map: &'a StoreMap,
+    ) -> Hands<'a, sea_orm::DatabaseTransaction> {
+        let (rows_max, reinstalled) = (self.settings.batch_rows_max, self.settings.reinstalled);
+        Hands { conn: tx, map, masker: &self.tools.masker, rows_max, reinstalled }
     }
 
     /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.
@@ -64,8 +85,8 @@ impl Inner {
                 }
                 Err(error) => return self.cut_short(tasks, hand, error).await,
             };
-            for task in deleted.reinstalled {
-                self.hold_reinstalled(&task.claim, hand).await?;
+            for (task, back) in deleted.reinstalled {
+                self.hold_reinstalled(&task.claim, hand, &back).await?;
             }
             for task in deleted.large {
                 self.erase_large_shop(task, hand).await?;
@@ -121,10 +142,7 @@ impl Inner {
         let mut met = 0;
         loop {
             match self.try_delete_batch(tasks, hand).await {
-                Err(error) if error.is_contention() && met < CONTENTION_MAX => {
-                    met += 1;
-                    tracing::debug!(met, "a transaction met another one and is begun again");
-                }
+                Err(error) if begins_again(&error, &mut met) => {}
                 settled => return settled,
             }
         }
@@ -164,14 +182,19 @@ impl Inner {
             match fate {
                 Fate::Deleted => deleted.erased.push(task),
                 Fate::TooLarge => deleted.large.push(task),
-                Fate::Reinstalled => deleted.reinstalled.push(task),
+                Fate::Reinstalled(back) => deleted.reinstalled.push((task, back)),
             }
         }
         Ok(deleted)
     }
 
     /// Puts down the tasks that legal holds cover: they are `held` from here on.
-    async fn keep_back(&self, covered: &HashSet<String>, tasks: &mut Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
+    pub(super) async fn keep_back(
+        &self,
+        covered: &HashSet<String>,
+        tasks: &mut Vec<Task>,
+        hand: &Hand,
+    ) -> Result<(), StoreError> {
         let claims: Vec<&Claimed> =
             tasks.iter().map(|task| &task.claim).filter(|claim| covered.contains(&claim.id)).collect();
         let kept = legal_hold::keep_back(&self.settler, &self.tools.holds, &claims).await?;
@@ -183,92 +206,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Erases in the stores that are not the default one. Each store's step is recorded before its transaction and
-    /// after it; a crash between the two is told by the record, and the work is done again.
-    async fn erase_elsewhere(&self, tasks: &mut Vec<Task>, hand: &Hand) -> Result<(), StoreError> {
-        let names: Vec<String> = self.tools.stores.others().map(str::to_owned).collect();
-        for name in names {
-            if tasks.is_empty() {
-                return Ok(());
-            }
-            let claims = tasks.iter().map(|task| &task.claim);
-            let covered = legal_hold::covered(&self.tools.holds, self.store.db(), claims).await?;
-            if !covered.is_empty() {
-                self.keep_back(&covered, tasks, hand).await?;
-            }
-            let (map, store) = self.tools.stores.other(&name).await?;
-            self.record(tasks, hand, |progress| progress.start(&name)).await?;
-            let elsewhere = |error: StoreError| error.of_store(&name);
-            let targets: Vec<Target> = tasks.iter().map(|task| task.target.clone()).collect();
-            let mut progress: Vec<Progress> = tasks.iter().map(|task| task.progress.clone()).collect();
-            let tx = store.begin_write().await.map_err(elsewhere)?;
-            let fates = self.hands(&tx, map).batch(&targets, &mut progress).await.map_err(elsewhere)?;
-            tx.commit().await.map_err(elsewhere)?;
-            self.truncate_wal(store).await;
-            for (task, progress) in tasks.iter_mut().zip(progress) {
-                task.progress = progress;
-            }
-            for (place, fate) in fates.into_iter().enumerate() {
-                // A shop that is back in this store was judged by the default one: here its rows just go.
-                if fate != Fate::Deleted {
-                    self.large_shop_elsewhere(&mut tasks[place], hand, map, store).await?;
-                }
-            }
-            self.record(tasks, hand, |progress| progress.deleted(&name)).await?;
-        }
-        Ok(())
-    }
-
-    async fn large_shop_elsewhere(
-        &self,
-        task: &mut Task,
-        hand: &Hand,
-        map: &StoreMap,
-        store: &Store,
-    ) -> Result<(), StoreError> {
-        let elsewhere = |error: StoreError| error.of_store(&map.name);
-        loop {
-            self.renew(hand).await?;
-            let tx = store.begin_write().await.map_err(elsewhere)?;
-            let mut progress = task.progress.clone();
-            let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
-            tx.commit().await.map_err(elsewhere)?;
-            task.progress = progress;
-            match step {
-                Step::More => self.record(std::slice::from_mut(task), hand, |_| {}).await?,
-                Step::Done => return Ok(()),
-                Step::Reinstalled => {
-                    let says = "the shop's row says that it was installed again";
-                    return Err(elsewhere(StoreError::Refused(says.into())));
-                }
-            }
-        }
-    }
-
-    /// Stores what `change` makes of each task's progress, for those claims that are still ours.
-    async fn record(&self, tasks: &mut [Task], hand: &Hand, change: impl Fn(&mut Progress)) -> Result<(), StoreError> {
-        let tx = self.store.begin_write().await?;
-        let claims: Vec<Fenced> = tasks.iter().map(|task| task.claim.fenced()).collect();
-        let ours = gdpr_job::hold_claims(&*tx, &self.clock, &claims, None).await?;
-        for task in tasks.iter_mut() {
-            change(&mut task.progress);
-        }
-        let held = tasks.iter().filter(|task| ours.contains(&task.claim.id));
-        let progress = held.map(|task| (task.claim.fenced(), task.progress.to_json())).collect();
-        gdpr_job::save_progress(&*tx, progress).await?;
-        tx.commit().await?;
-        Self::lose(hand, claims.iter().map(|claim| claim.id.as_str()).filter(|id| !ours.contains(*id)));
-        Ok(())
-    }
-
-    async fn truncate_wal(&self, store: &Store) {
+    pub(super) async fn truncate_wal(&self, store: &Store) {
         if let Err(error) = store.truncate_wal().await {
             tracing::warn!(error = %error, "the write-ahead log still holds copies of deleted rows; the next batch cuts it");
         }
     }
 
-    async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand) -> Result<(), StoreError> {
-        self.settle(claim, hand, Event::Forbidden { reason: reinstall::REASON.to_owned() }).await
+    pub(super) async fn hold_reinstalled(&self, claim: &Claimed, hand: &Hand, back: &Back) -> Result<(), StoreError> {
+        self.settle(claim, hand, Event::Forbidden { reason: back.reason() }).await
     }
 
     /// Looks for the rows of tasks again, in a fresh snapshot of every store.
@@ -282,7 +227,7 @@ impl Inner {
                 Verdict::Clean { verified, kept } => {
                     let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified, kept };
                     let (claim, progress) = (task.claim.clone(), task.progress.clone());
-                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &task.target, &progress.shops);
+                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &task.target, &progress);
                     finished.push(Finished { claim, progress, done, tombstone });
                 }
                 Verdict::Residue(tables) => {
@@ -298,10 +243,13 @@ impl Inner {
         if finished.is_empty() {
             return Ok(());
         }
-        let tx = self.store.begin_write().await?;
-        let tools = &self.tools;
-        let completed = settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), &finished).await?;
-        tx.commit().await?;
+        let mut met = 0;
+        let completed = loop {
+            match self.try_complete(&finished).await {
+                Err(error) if begins_again(&error, &mut met) => {}
+                settled => break settled?,
+            }
+        };
         let (done, lost): (Vec<_>, Vec<_>) =
             finished.iter().map(|job| job.claim.id.as_str()).partition(|id| completed.contains(*id));
         for id in done {
@@ -309,6 +257,14 @@ impl Inner {
         }
         Self::lose(hand, lost.into_iter());
         Ok(())
+    }
+
+    async fn try_complete(&self, finished: &[Finished]) -> Result<HashSet<String>, StoreError> {
+        let tx = self.store.begin_write().await?;
+        let tools = &self.tools;
+        let completed = settle::complete(&*tx, &tools.stores, &tools.signer, self.clock.now(), finished).await?;
+        tx.commit().await?;
+        Ok(completed)
     }
 
     /// Erases a shop in steps of bounded transactions; each commits its deletes, its counters and a renewed lease.
@@ -340,15 +296,15 @@ impl Inner {
                     self.truncate_wal(&self.store).await;
                     return Ok(true);
                 }
-                Ok(Some(Step::Reinstalled)) => {
-                    self.hold_reinstalled(&task.claim, hand).await?;
+                Ok(Some(Step::Reinstalled(back))) => {
+                    self.hold_reinstalled(&task.claim, hand, &back).await?;
                     return Ok(false);
                 }
                 Ok(None) => {
                     claims_lost(usize::from(hand.put_down(&task.claim.id)));
                     return Ok(false);
                 }
-                Err(error) if error.is_contention() && met < CONTENTION_MAX => met += 1,
+                Err(error) if begins_again(&error, &mut met) => {}
                 Err(error) => return Err(error),
             }
         }

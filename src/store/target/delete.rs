@@ -22,12 +22,18 @@ pub async fn delete_matching(
     delete(conn, reach, Rows::Matching(way), keys).await
 }
 
-/// Deletes all rows of whole shops from one table, and counts them per job. Only for shops that were found small.
+/// Deletes the rows of whole shops from one table, all or those made up to an instant, and counts them per job. Only for
+/// shops that were found small.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn delete_shops(conn: &impl ConnectionTrait, reach: &Reach, keys: &Keys) -> Result<Vec<Count>, StoreError> {
-    delete(conn, reach, Rows::WholeShop, keys).await
+pub async fn delete_shops(
+    conn: &impl ConnectionTrait,
+    reach: &Reach,
+    which: Rows<'_>,
+    keys: &Keys,
+) -> Result<Vec<Count>, StoreError> {
+    delete(conn, reach, which, keys).await
 }
 
 async fn delete(
@@ -40,10 +46,7 @@ async fn delete(
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
     let reach = &reach.needed(which);
-    let mut wanted = reach.of_shop(backend, r#"k."shop""#);
-    if let Rows::Matching(way) = which {
-        wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
-    }
+    let wanted = reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
     let table = &reach.table;
     if backend == DbBackend::Postgres {
         let sql = format!(
@@ -88,7 +91,7 @@ async fn delete_picked(
     Ok(per_job.into_iter().map(|(job, rows)| Count { job, rows }).collect())
 }
 
-/// Deletes up to `limit` rows of one shop from one table, and returns how many.
+/// Deletes up to `limit` rows of one shop from one table, all or those made up to an instant, and returns how many.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
@@ -96,20 +99,38 @@ pub async fn delete_shop_rows(
     conn: &impl ConnectionTrait,
     reach: &Reach,
     shop: &str,
+    made_up_to: Option<i64>,
     limit: u64,
 ) -> Result<u64, StoreError> {
     let backend = conn.get_database_backend();
-    let from = reach.needed(Rows::WholeShop).from();
-    let (table, wanted) = (&reach.table, reach.of_shop(backend, "$1"));
-    let (ids, names) = (row_id(backend), row_names(backend));
-    let sql = if backend == DbBackend::Postgres {
-        format!(
-            r#"DELETE FROM {table} AS d USING (SELECT {ids} FROM {from} WHERE {wanted} LIMIT $2) AS x({names})
-               WHERE d.ctid=x."row" AND d.tableoid=x."part""#
-        )
-    } else {
-        format!("DELETE FROM {table} WHERE rowid IN (SELECT t.rowid FROM {from} WHERE {wanted} LIMIT $2)")
+    let which = if made_up_to.is_some() { Rows::MadeUpTo } else { Rows::WholeShop };
+    let from = reach.needed(which).from();
+    let (table, wanted) = (&reach.table, reach.wanted(backend, which, "$1", "$3"));
+    let given = |limit: u64| {
+        let given = [Some(Value::from(shop)), Some(Value::from(limit.cast_signed())), made_up_to.map(Value::from)];
+        given.into_iter().flatten().collect::<Vec<_>>()
     };
-    let values = vec![Value::from(shop), Value::from(limit.cast_signed())];
-    Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected())
+    if backend != DbBackend::Postgres {
+        let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT t.rowid FROM {from} WHERE {wanted} LIMIT $2)");
+        return Ok(conn.execute_raw(Statement::from_sql_and_values(backend, sql, given(limit))).await?.rows_affected());
+    }
+    let (ids, names) = (row_id(backend), row_names(backend));
+    let sql = format!(
+        r#"WITH x({names}) AS MATERIALIZED (SELECT {ids} FROM {from} WHERE {wanted} LIMIT $2), d AS (DELETE FROM {table} AS t
+             USING x WHERE t.ctid=x."row" AND t.tableoid=x."part" RETURNING 1)
+           SELECT (SELECT count(*) FROM x) AS "picked", (SELECT count(*) FROM d) AS "deleted""#
+    );
+    let mut deleted = 0;
+    loop {
+        let values = given(limit - deleted);
+        let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql.clone(), values)).await?;
+        let Some(row) = row else { return Ok(deleted) };
+        let (picked, gone): (i64, i64) = (row.try_get("", "picked")?, row.try_get("", "deleted")?);
+        deleted += gone.unsigned_abs();
+        // A row that the app changed meanwhile stands elsewhere now: it was picked and not deleted. Left alone, it would
+        // go uncounted with its parent.
+        if picked <= gone || deleted >= limit {
+            return Ok(deleted);
+        }
+    }
 }

@@ -24,10 +24,7 @@ pub struct Probe<'a> {
 
 impl Probe<'_> {
     fn wanted(&self, backend: DbBackend, which: Rows<'_>) -> String {
-        let mut wanted = self.reach.of_shop(backend, r#"k."shop""#);
-        if let Rows::Matching(way) = which {
-            wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
-        }
+        let mut wanted = self.reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
         if let Some(masks) = self.unmasked {
             wanted = format!("{wanted} AND {}", unmasked(backend, masks));
         }
@@ -137,13 +134,14 @@ pub async fn samples(
     rows.iter().map(|row| row.try_get("", "key").map_err(StoreError::from)).collect()
 }
 
-/// Counts, per table and job, the rows of whole shops, each count cut off at `limit`; shops come as keys whose `values` are
-/// not looked at. Tables and jobs without rows are absent.
+/// Counts, per table and job, the rows of whole shops, all or those made up to an instant, each count cut off at `limit`.
+/// Tables and jobs without rows are absent.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn shop_rows(
     conn: &impl ConnectionTrait,
+    which: Rows<'_>,
     tables: &[(&Reach, Option<&[MaskedColumn]>)],
     keys: &Keys,
     limit: u64,
@@ -158,11 +156,11 @@ pub async fn shop_rows(
         .iter()
         .enumerate()
         .map(|(place, (reach, masks))| {
-            let mut wanted = reach.of_shop(backend, r#"k."shop""#);
+            let mut wanted = reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
             if let Some(masks) = masks {
                 wanted = format!("{wanted} AND {}", unmasked(backend, masks));
             }
-            let from = reach.needed(Rows::WholeShop).from();
+            let from = reach.needed(which).from();
             let n =
                 format!(r#"(SELECT count(*) FROM (SELECT 1 AS "one" FROM {from} WHERE {wanted} LIMIT {limit}) AS x)"#);
             format!(r#"SELECT CAST({place} AS bigint) AS "place", k."job" AS "job", {n} AS "n" FROM k"#)

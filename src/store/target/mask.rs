@@ -3,6 +3,8 @@
 //! The new values are worked out by the caller, from rows that are locked; the statements here find the rows that still
 //! hold something to replace, and write the new values. What is masked already is not found again.
 
+use std::collections::HashMap;
+
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Map, Value as Json};
 
@@ -46,6 +48,14 @@ pub struct Masked {
     row: (i64, String),
     /// One per masked column; JSON columns as JSON text.
     pub values: Vec<Option<String>>,
+}
+
+/// The rows that one look found and locked.
+#[derive(Clone, Debug, Default)]
+pub struct Locked {
+    pub rows: Vec<Masked>,
+    /// Whether the limit was reached, so that there may be more.
+    pub more: bool,
 }
 
 /// What to write into a locked row: by the place of the masked column; a column that is absent stays as it is.
@@ -118,27 +128,23 @@ pub async fn lock_unmasked(
     keys: &Keys,
     masks: &[MaskedColumn],
     limit: u64,
-) -> Result<Vec<Masked>, StoreError> {
+) -> Result<Locked, StoreError> {
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Locked::default());
     }
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
-    let mut wanted = reach.of_shop(backend, r#"k."shop""#);
-    if let Rows::Matching(way) = which {
-        wanted = format!("{wanted} AND {}", way.matches(backend, r#"k."val""#));
-    }
+    let wanted = reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
     let (table, from, unmasked) = (&reach.table, reach.needed(which).from(), unmasked(backend, masks));
     let columns: Vec<String> =
         masks.iter().enumerate().map(|(i, mask)| format!(r#"CAST(t.{} AS text) AS "c{i}""#, mask.column)).collect();
     let columns = columns.join(", ");
     let sql = if backend == DbBackend::Postgres {
+        // Locked where it is found: a row that the app changes meanwhile is looked at again, and read as it is then.
         format!(
-            r#"WITH f AS MATERIALIZED (SELECT min(k."job") AS "job", t.tableoid AS "part", t.ctid AS "row" FROM {rows} AS k,
-                 {from} WHERE {wanted} AND {unmasked} GROUP BY t.tableoid, t.ctid LIMIT {limit})
-               SELECT f."job" AS "job", CAST(f."part" AS bigint) AS "part", CAST(f."row" AS text) AS "row", {columns}
-               FROM f JOIN {table} AS t ON t.ctid=f."row" AND t.tableoid=f."part" FOR UPDATE OF t"#
+            r#"SELECT k."job" AS "job", CAST(t.tableoid AS bigint) AS "part", CAST(t.ctid AS text) AS "row", {columns}
+               FROM {rows} AS k, {from} WHERE {wanted} AND {unmasked} LIMIT {limit} FOR UPDATE OF t"#
         )
     } else {
         format!(
@@ -148,20 +154,26 @@ pub async fn lock_unmasked(
         )
     };
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    rows.iter()
-        .map(|row| {
-            let job: i64 = row.try_get("", "job")?;
-            let mut held = Vec::with_capacity(masks.len());
-            for place in 0..masks.len() {
-                held.push(row.try_get("", &format!("c{place}"))?);
-            }
-            Ok(Masked {
-                job: usize::try_from(job).unwrap_or(usize::MAX),
-                row: (row.try_get("", "part")?, row.try_get("", "row")?),
-                values: held,
-            })
-        })
-        .collect()
+    let mut locked: Vec<Masked> = Vec::with_capacity(rows.len());
+    let mut seen = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let job: i64 = row.try_get("", "job")?;
+        let job = usize::try_from(job).unwrap_or(usize::MAX);
+        let row_id: (i64, String) = (row.try_get("", "part")?, row.try_get("", "row")?);
+        // What several keys find is one row, of the first of their jobs.
+        if let Some(place) = seen.get(&row_id) {
+            let known: &mut Masked = &mut locked[*place];
+            known.job = known.job.min(job);
+            continue;
+        }
+        let mut values = Vec::with_capacity(masks.len());
+        for place in 0..masks.len() {
+            values.push(row.try_get("", &format!("c{place}"))?);
+        }
+        seen.insert(row_id.clone(), locked.len());
+        locked.push(Masked { job, row: row_id, values });
+    }
+    Ok(Locked { rows: locked, more: rows.len() as u64 >= limit })
 }
 
 /// Writes new values into rows that this transaction has locked.

@@ -81,6 +81,8 @@ pub struct Reach {
     pub table: Ident,
     pub hops: Vec<Hop>,
     pub shop: Column,
+    /// What says when a row was made, where the map names it.
+    pub made: Option<super::Made>,
 }
 
 /// The table's own rows are `t`; those of its hops `h1`, `h2`, ….
@@ -94,10 +96,22 @@ impl Reach {
     pub(super) fn needed(&self, which: super::Rows<'_>) -> Self {
         let of_way = match which {
             super::Rows::Matching(way) => way.column.at,
+            super::Rows::MadeUpTo => self.made.as_ref().map_or(0, |made| made.column.at),
             super::Rows::WholeShop => 0,
         };
         let hops = self.hops.iter().take(self.shop.at.max(of_way)).cloned().collect();
-        Self { table: self.table.clone(), hops, shop: self.shop.clone() }
+        Self { table: self.table.clone(), hops, shop: self.shop.clone(), made: self.made.clone() }
+    }
+
+    /// As [`Self::from`] up to the hop `last`; beyond the shop, a row that leads nowhere stays.
+    pub(super) fn from_with_or_without(&self, last: usize) -> String {
+        let mut sql = format!("{} AS t", self.table);
+        for (place, Hop { column, to, key }) in self.hops.iter().enumerate().take(last.max(self.shop.at)) {
+            let (before, here) = (alias(place), alias(place + 1));
+            let join = if place < self.shop.at { "JOIN" } else { "LEFT JOIN" };
+            let _ = write!(sql, " {join} {to} AS {here} ON {here}.{key}={before}.{column}");
+        }
+        sql
     }
 
     /// `"T" AS t JOIN "P" AS h1 ON …`.

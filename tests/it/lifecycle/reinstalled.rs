@@ -101,15 +101,4 @@ both_databases! {
             house.execute(r#"DELETE FROM "Shop""#).await;
         }
     }
-
-    async fn erase_before_uninstall_never_touches_a_shop_that_it_cannot_divide(house: House) {
-        let house = house.with(&[("jobs.reinstalled", "erase_before_uninstall")]).await;
-        house.settle_town().await;
-        house.uninstall(ADA, true).await;
-        let before = house.contents().await;
-        let id = house.post(&Webhook::shop_redact(ADA)).await;
-        house.work().await;
-        assert_held_for_reinstallation(&house, &id).await;
-        assert_eq!(house.contents().await, before);
-    }
 }
