@@ -12,6 +12,7 @@ mod ident;
 mod keys;
 mod lifecycle;
 mod mask;
+pub mod purge;
 mod reach;
 mod shop;
 mod values;
