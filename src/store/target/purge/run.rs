@@ -87,6 +87,11 @@ impl<'a, N: Note> Run<'a, N> {
         self.limit_reached || self.stop.is_cancelled()
     }
 
+    /// How many rows the run may still purge.
+    pub(super) fn rows_left(&self) -> u64 {
+        self.limits.rows_max.map_or(u64::MAX, |most| most.saturating_sub(self.rows))
+    }
+
     /// The run may purge no more rows.
     pub(super) fn end_at_limit(&mut self) {
         self.limit_reached = true;
