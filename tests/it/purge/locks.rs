@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use efface::shutdown::Shutdown;
-use efface::store::target::purge::{InstantForm, Limits, purge};
+use efface::store::target::purge::{InstantForm, Limits, Strategy, purge};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
 use super::{Ledger, at, dry, ledger, limits, visits};
@@ -17,7 +17,7 @@ on_postgres! {
             let mut cutoff = at("2026-01-02T00:00:00Z");
             if index {
                 house.execute(r#"CREATE INDEX ON "Visit" ("at")"#).await;
-                cutoff = at("2026-01-01T01:00:00Z");
+                cutoff = at("2026-01-01T00:20:00Z");
             }
             let expiry = visits(InstantForm::UnixSeconds, cutoff);
             let due = house.due(&expiry).await.due;
@@ -37,6 +37,7 @@ on_postgres! {
             let purged = purge(house.store(), &expiry, &limits, None, &ledger, &Shutdown::new()).await.unwrap();
             app.await.unwrap();
             assert_eq!((purged.rows, purged.locked, purged.resume), (due, 0, None));
+            assert_eq!(purged.strategy, if index { Strategy::Key } else { Strategy::Pages });
             assert_eq!(ledger.told.lock().unwrap().last(), Some(&1));
             assert_eq!((house.visits().await, house.noted().await), (3_000 - due, due));
         }

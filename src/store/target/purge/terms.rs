@@ -153,7 +153,7 @@ impl Terms {
 
     /// Whether an index on the bare columns orders rows as the cutoffs do.
     pub(super) fn is_ordered_by_column(&self) -> bool {
-        self.holds != Holds::Text && self.kind != Kind::Other
+        self.holds != Holds::Text && (self.chooser.is_none() || self.kind != Kind::Other)
     }
 
     pub(super) fn holds(&self) -> Holds {
