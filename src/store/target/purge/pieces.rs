@@ -89,8 +89,7 @@ fn delete_unlocked(leaf: &Leaf, terms: &Terms, piece: &Piece) -> (String, Vec<Va
     (sql, values)
 }
 
-/// Deletes one piece, and makes it smaller until it fits into a transaction. Returns what of it is left: nothing, or the
-/// part at its end that is still to do.
+/// Deletes one piece: all of it, or nothing when it does not fit into a transaction and the pace has to plan a smaller one.
 pub(super) async fn work_off<N: Note>(
     run: &mut Run<'_, N>,
     leaf: &Leaf,
@@ -106,10 +105,8 @@ pub(super) async fn work_off<N: Note>(
     if matches!(outcome, Outcome::Locked) {
         let (sql, values) = delete_unlocked(leaf, terms, piece);
         outcome = run.attempt(&sql, values, patience, &resume).await?;
-        match outcome {
-            Outcome::Deleted { rows, .. } => later.push(Later { piece: piece.clone(), rows }),
-            Outcome::Locked => later.push(Later { piece: piece.clone(), rows: 0 }),
-            Outcome::TooLong | Outcome::TooMany => {}
+        if let Outcome::Deleted { rows, .. } = outcome {
+            later.push(Later { piece: piece.clone(), rows });
         }
     }
     if matches!(outcome, Outcome::TooLong) && piece.units() == 1 {
@@ -129,6 +126,7 @@ pub(super) async fn work_off<N: Note>(
         }
         // Locked even without the locked rows: by a lock on the whole table, or by what a trigger touches.
         Outcome::Locked => {
+            later.push(Later { piece: piece.clone(), rows: 0 });
             run.rest(patience.lock).await;
             Ok(Left::Nothing)
         }
