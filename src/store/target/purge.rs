@@ -78,8 +78,6 @@ pub struct Limits {
     pub rows_max: Option<u64>,
     /// The pause after a batch, as a share of the time that the batch took.
     pub pause_share: f64,
-    /// Asks for a VACUUM when the run came to its end.
-    pub vacuum: bool,
     /// Rolls everything back.
     pub dry_run: bool,
 }
@@ -93,7 +91,6 @@ impl Default for Limits {
             time_max: Duration::from_hours(1),
             rows_max: None,
             pause_share: 0.25,
-            vacuum: true,
             dry_run: false,
         }
     }
@@ -161,6 +158,8 @@ pub struct Purged {
     pub batches: u32,
     /// The longest transaction, from its begin to its end.
     pub longest: Duration,
+    /// The whole run with its pauses, without the VACUUM after it.
+    pub took: Duration,
     pub strategy: Strategy,
     /// Why this strategy, in one sentence without a value of any row.
     pub because: String,

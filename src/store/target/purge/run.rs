@@ -212,6 +212,7 @@ impl<'a, N: Note> Run<'a, N> {
             rows: self.rows,
             batches: self.batches,
             longest: self.longest,
+            took: self.begun.elapsed(),
             strategy,
             because,
             limit_reached: self.limit_reached,

@@ -42,7 +42,7 @@ pub(super) async fn purge<N: Note>(run: &mut Run<'_, N>, resume: Option<&str>) -
         }
     }
     let mut purged = run.purged(Strategy::RowIds, BECAUSE.to_owned(), None);
-    if purged.rows > 0 && run.limits.vacuum && !run.limits.dry_run {
+    if purged.rows > 0 && !run.limits.dry_run {
         purged.vacuumed = vacuum::sqlite(run.store).await;
     }
     Ok(purged)
