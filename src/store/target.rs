@@ -13,6 +13,7 @@ mod keys;
 mod lifecycle;
 mod made;
 mod mask;
+pub mod purge;
 mod reach;
 mod shop;
 mod values;

@@ -30,6 +30,7 @@ mod model;
 mod npm;
 mod outside;
 mod real_apps;
+mod purge;
 mod receipts;
 mod redact;
 mod packages;
