@@ -56,6 +56,19 @@ impl Reader {
         .unwrap_or_default()
     }
 
+    /// A number of days within a range, or `never`, which is none.
+    pub(super) fn days_or_never(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<Option<u32>> {
+        let expected = format!("a whole number of days from {} to {}, or \"never\"", range.start(), range.end());
+        self.parsed(key, &expected, |raw| {
+            let number = match raw {
+                Raw::Typed(Value::String(text)) | Raw::Text(text) if text.trim() == "never" => return Some(None),
+                Raw::Typed(value) => value.as_u64(),
+                Raw::Text(text) => text.trim().parse().ok(),
+            };
+            u32::try_from(number.filter(|number| range.contains(number))?).ok().map(Some)
+        })
+    }
+
     /// A list of whole numbers within a range: comma-separated in text.
     pub(super) fn whole_list<T: TryFrom<u64>>(&mut self, key: &str, range: RangeInclusive<u64>) -> Vec<T> {
         let expected = format!("a list of whole numbers from {} to {}", range.start(), range.end());

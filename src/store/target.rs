@@ -9,23 +9,27 @@ mod catalog;
 mod delete;
 mod find;
 mod ident;
+mod instant_form;
 mod keys;
 mod lifecycle;
 mod mask;
 mod reach;
 mod shop;
+mod shop_days;
 mod values;
 mod way;
 
-pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_now};
+pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_clock, database_now};
 pub use delete::{delete_matching, delete_shop_rows, delete_shops};
 pub use find::{Probe, count_found, samples, select_matching, shop_rows, shops_with_values_between};
 pub use ident::{Ident, JsonPath};
+pub use instant_form::instant_form;
 pub use keys::{Count, Keys};
 pub use lifecycle::{Installation, installations, mark_uninstalled};
 pub use mask::{Masked, MaskedColumn, REDACTED, Replacement, Replacing, lock_unmasked, replace};
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
+pub use shop_days::{ShopDays, mark_retention_days, shop_days};
 pub use values::{Installed, each_value, installed};
 pub use way::{Comparison, Place, Way};
 

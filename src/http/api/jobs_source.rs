@@ -18,12 +18,15 @@ use crate::job::command::{self, Command, CommandError};
 use crate::job::query::{self, Filter};
 use crate::job::report::{self, ComplianceReport};
 use crate::job::wake::Wake;
+use crate::retention::Retention;
+use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
 /// Answers the API's questions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ApiState {
     planner: Option<Planner>,
+    pub(super) retention: Option<(Retention, Shutdown)>,
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) wake: Wake,
@@ -34,7 +37,7 @@ pub struct ApiState {
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, store, clock, wake, signer, holds }
+        Self { planner: None, retention: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
