@@ -42,6 +42,14 @@ pub enum StoreError {
         /// Rows that it touched.
         touched: u64,
     },
+    /// A table that is not one whose rows can be purged.
+    #[error("rows of \"{table}\" cannot be purged: {why}")]
+    Unpurgeable {
+        /// The table's name.
+        table: String,
+        /// What stands against it.
+        why: String,
+    },
     /// A store other than Efface's own: what is wrong there is no outage of the worker's database.
     #[error("store \"{store}\": {error}")]
     Elsewhere {

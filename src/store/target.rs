@@ -13,6 +13,7 @@ mod instant_form;
 mod keys;
 mod lifecycle;
 mod mask;
+pub mod purge;
 mod reach;
 mod shop;
 mod shop_days;

@@ -1,0 +1,235 @@
+//! One run: its limits, its transactions, and what it has done so far.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, Value};
+
+use super::{Batch, Expiry, Limits, Note, Purged, Strategy, pace};
+use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError, WriteTransaction};
+
+/// How often a run looks at the replicas.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Run<'a, N> {
+    pub(super) store: &'a Store,
+    pub(super) expiry: &'a Expiry,
+    pub(super) limits: &'a Limits,
+    note: &'a N,
+    stop: &'a Shutdown,
+    begun: Instant,
+    rows: u64,
+    batches: u32,
+    longest: Duration,
+    limit_reached: bool,
+    lag: Option<Duration>,
+    lag_seen: Option<Instant>,
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Deleted {
+        rows: u64,
+        took: Duration,
+    },
+    /// Somebody holds a row; nothing was changed.
+    Locked,
+    /// The server ended it; nothing was changed.
+    TooLong,
+    /// It would have been more rows than the run may purge; nothing was changed.
+    TooMany,
+}
+
+/// How long one transaction's statements may wait and take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) lock: Duration,
+    pub(super) statement: Duration,
+}
+
+impl<'a, N: Note> Run<'a, N> {
+    pub(super) fn new(
+        store: &'a Store,
+        expiry: &'a Expiry,
+        limits: &'a Limits,
+        note: &'a N,
+        stop: &'a Shutdown,
+    ) -> Self {
+        Self {
+            store,
+            expiry,
+            limits,
+            note,
+            stop,
+            begun: Instant::now(),
+            rows: 0,
+            batches: 0,
+            longest: Duration::ZERO,
+            limit_reached: false,
+            lag: None,
+            lag_seen: None,
+        }
+    }
+
+    /// A transaction's ordinary patience: a waiting transaction keeps others waiting, so it hardly waits.
+    pub(super) fn hurried(&self) -> Patience {
+        let most = self.limits.transaction_max;
+        Patience {
+            lock: self.limits.lock_timeout.min(most / 10),
+            statement: self.limits.statement_timeout.min(most.mul_f64(0.9)),
+        }
+    }
+
+    /// Whether to end here: asked to stop, or at the limit of time.
+    pub(super) fn must_end(&mut self) -> bool {
+        self.limit_reached |= self.begun.elapsed() >= self.limits.time_max;
+        self.limit_reached || self.stop.is_cancelled()
+    }
+
+    /// The run may purge no more rows.
+    pub(super) fn end_at_limit(&mut self) {
+        self.limit_reached = true;
+    }
+
+    /// One statement in a transaction of its own.
+    pub(super) async fn attempt(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        patience: Patience,
+        resume: &str,
+    ) -> Result<Outcome, StoreError> {
+        let begun = Instant::now();
+        let backend = self.store.backend();
+        let tx = self.store.begin_write().await?;
+        if backend == DbBackend::Postgres {
+            tx.execute_unprepared(&settings(patience)).await?;
+        }
+        match tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await {
+            Ok(done) => self.finish(tx, done.rows_affected(), begun, resume).await,
+            Err(error) => self.refused(tx, &error).await,
+        }
+    }
+
+    /// Ends a transaction that deleted so many rows: notes them and commits, or rolls back in a dry run.
+    pub(super) async fn finish(
+        &mut self,
+        tx: WriteTransaction,
+        rows: u64,
+        begun: Instant,
+        resume: &str,
+    ) -> Result<Outcome, StoreError> {
+        if self.limits.rows_max.is_some_and(|most| self.rows + rows > most) {
+            tx.rollback().await?;
+            return Ok(Outcome::TooMany);
+        }
+        let mut batch = Batch { rows, took: begun.elapsed(), resume: resume.to_owned() };
+        if rows > 0 {
+            self.note.note(&tx, &batch).await?;
+        }
+        if self.limits.dry_run {
+            tx.rollback().await?;
+        } else {
+            tx.commit().await?;
+        }
+        batch.took = begun.elapsed();
+        self.longest = self.longest.max(batch.took);
+        if rows > 0 {
+            self.rows += rows;
+            self.batches += 1;
+            self.note.told(&batch);
+        }
+        Ok(Outcome::Deleted { rows, took: batch.took })
+    }
+
+    /// Rolls back, and tells what waiting or a smaller piece cures from what it does not.
+    pub(super) async fn refused(&self, tx: WriteTransaction, error: &DbErr) -> Result<Outcome, StoreError> {
+        let outcome = match code(error).as_deref() {
+            Some("55P03" | "40P01" | "40001") => Ok(Outcome::Locked),
+            Some("57014") => Ok(Outcome::TooLong),
+            _ => Err(self.explained(error)),
+        };
+        if outcome.is_ok() {
+            tx.rollback().await?;
+        }
+        outcome
+    }
+
+    fn explained(&self, error: &DbErr) -> StoreError {
+        let of = match error {
+            DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => e.as_database_error(),
+            _ => None,
+        };
+        match of {
+            Some(e) if e.code().as_deref() == Some("23503") => StoreError::Unpurgeable {
+                table: self.expiry.table.as_str().to_owned(),
+                why: format!("rows of \"{}\" refer to them", e.table().unwrap_or("another table")),
+            },
+            _ => StoreError::from(error.clone()).of_table(&self.expiry.table),
+        }
+    }
+
+    /// Rests after a batch, so that the app has the database to itself for a while.
+    pub(super) async fn rest(&mut self, took: Duration) {
+        if self.store.backend() == DbBackend::Postgres && self.lag_seen.is_none_or(|at| at.elapsed() >= LAG_EVERY) {
+            (self.lag, self.lag_seen) = (self.read_lag().await, Some(Instant::now()));
+        }
+        let pause = pace::pause(took, self.limits.pause_share, self.lag);
+        if !pause.is_zero() {
+            let left = self.limits.time_max.saturating_sub(self.begun.elapsed());
+            tokio::select! {
+                () = tokio::time::sleep(pause.min(left)) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// How far the slowest replica lags; none where this user may not see it, or where there is none.
+    async fn read_lag(&self) -> Option<Duration> {
+        let sql = r#"SELECT CAST(max(extract(epoch FROM replay_lag)) AS float8) AS "lag" FROM pg_stat_replication"#;
+        let row = self.store.db().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.ok()??;
+        let seconds: Option<f64> = row.try_get("", "lag").ok()?;
+        Duration::try_from_secs_f64(seconds?).ok()
+    }
+
+    pub(super) fn purged(&self, strategy: Strategy, because: String, resume: Option<String>) -> Purged {
+        Purged {
+            rows: self.rows,
+            batches: self.batches,
+            longest: self.longest,
+            strategy,
+            because,
+            limit_reached: self.limit_reached,
+            locked: 0,
+            dropped: 0,
+            vacuumed: false,
+            resume,
+        }
+    }
+}
+
+/// The code of the database's own error.
+pub(super) fn code(error: &DbErr) -> Option<String> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => {
+            Some(e.as_database_error()?.code()?.into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// PostgreSQL's settings of one transaction. The plan is to read a range of pages and hash the cutoffs: a plan for these
+/// very parameters would hash the rows instead, and one through an index would read all that is due for every range.
+/// Where a policy would hide rows, the statement fails rather than leaving them.
+pub(super) fn settings(patience: Patience) -> String {
+    let ms = |time: Duration| time.as_millis().clamp(1, 86_400_000);
+    format!(
+        "SET LOCAL lock_timeout={}; SET LOCAL statement_timeout={}; SET LOCAL TimeZone='UTC'; SET LOCAL row_security=off; \
+         SET LOCAL enable_hashjoin=on; SET LOCAL enable_nestloop=off; SET LOCAL enable_indexscan=off; \
+         SET LOCAL enable_indexonlyscan=off; SET LOCAL enable_bitmapscan=off; SET LOCAL enable_tidscan=on; \
+         SET LOCAL plan_cache_mode=force_generic_plan",
+        ms(patience.lock),
+        ms(patience.statement),
+    )
+}
