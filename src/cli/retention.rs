@@ -13,6 +13,7 @@ use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::http::Cursor;
 use crate::http::retention::{RunPage, RunView, Started};
+use crate::retention::finding::Finding;
 use crate::retention::{Filter, Retention, RetentionError, Told, Wish};
 use crate::shutdown::Shutdown;
 use crate::store::retention_run;
@@ -118,12 +119,20 @@ async fn show(context: &Context, retention: &Retention, scope: &Scope) -> anyhow
         let shops: Vec<String> = rule.shops_by_period.iter().map(|(period, n)| format!("{period}: {n}")).collect();
         let shops = if shops.is_empty() { "-".to_owned() } else { shops.join(", ") };
         let (due, held) = (number(rule.rows_due), number(rule.rows_held));
-        [rule.table.clone(), rule.policy.clone(), rule.rule.clone(), shops, day(rule.cutoff), due, held, day(rule.oldest)]
+        [
+            rule.table.clone(),
+            rule.policy.clone(),
+            rule.rule.clone(),
+            shops,
+            day(rule.cutoff),
+            due,
+            held,
+            day(rule.oldest),
+        ]
     });
     output::table(["TABLE", "POLICY", "RULE", "SHOPS", "CUTOFF", "DUE", "HELD", "OLDEST"], rows)?;
     for finding in &shown.findings {
-        let shop = finding.shop.as_deref().unwrap_or("-");
-        output::talk(&format!("{}: {} {shop}: {}", finding.kind.as_str(), finding.table, finding.detail));
+        tell(finding);
     }
     match (&shown.schedule_in_words, shown.next_run_at) {
         (Some(words), Some(next)) => output::talk(&format!("next run {}, {words}", next.format("%Y-%m-%d %H:%M UTC"))),
@@ -159,8 +168,7 @@ async fn purge(context: &Context, retention: &Retention, args: &RunArgs) -> anyh
     }
     table(&started.data)?;
     for finding in &started.findings {
-        let shop = finding.shop.as_deref().unwrap_or("-");
-        output::talk(&format!("{}: {} {shop}: {}", finding.kind.as_str(), finding.table, finding.detail));
+        tell(finding);
     }
     output::talk(&format!("{rows} rows {}", if dry_run { "would be purged; nothing was" } else { "purged" }));
     Ok(exit)
@@ -168,7 +176,8 @@ async fn purge(context: &Context, retention: &Retention, args: &RunArgs) -> anyh
 
 async fn list(context: &Context, store: &crate::store::Store, args: &RunsArgs) -> anyhow::Result<()> {
     let cursor = args.cursor.as_deref();
-    let cursor = cursor.map(|text| Cursor::parse(text).ok_or_else(|| UsageError("--cursor is not one of ours".to_owned())));
+    let cursor =
+        cursor.map(|text| Cursor::parse(text).ok_or_else(|| UsageError("--cursor is not one of ours".to_owned())));
     let before = cursor.transpose()?.map(|cursor| cursor.id);
     let filter = Filter { sweep_id: None, table_name: args.table.clone(), before };
     let mut runs = retention_run::list(store.db(), &filter, args.limit + 1).await?;
@@ -207,6 +216,11 @@ fn table(runs: &[RunView]) -> std::io::Result<()> {
     let headers =
         ["STARTED", "TABLE", "POLICY", "STATUS", "DUE", "PURGED", "HELD", "BATCHES", "SECONDS", "STRATEGY", "ERROR"];
     output::table(headers, rows)
+}
+
+fn tell(finding: &Finding) {
+    let shop = finding.shop.as_deref().unwrap_or("-");
+    output::talk(&format!("{}: {} {shop}: {}", finding.kind.as_str(), finding.table, finding.detail));
 }
 
 fn day(at: Option<DateTime<Utc>>) -> String {

@@ -38,7 +38,8 @@ pub struct Retention {
 
 impl Retention {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let zone = reader.text_as("retention.time_zone", "a zone of the IANA database, such as Europe/Berlin", Schedule::zone);
+        let zone =
+            reader.text_as("retention.time_zone", "a zone of the IANA database, such as Europe/Berlin", Schedule::zone);
         let zone = zone.unwrap_or_default();
         let expected = "five fields (minute hour day month weekday) that come true some day, or nothing";
         let schedule = reader.text_as("retention.schedule", expected, |text| {
@@ -47,7 +48,7 @@ impl Retention {
         let mut policies = BTreeMap::new();
         for name in reader.names_under("retention.policies.") {
             if let Some(period) = reader.days_or_never(&format!("retention.policies.{name}"), 1..=DAYS_MAX) {
-                policies.insert(name, period.map_or(Period::Never, Period::Days));
+                policies.insert(name, period);
             }
         }
         Self {

@@ -73,7 +73,9 @@ impl Role {
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
             Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds | Permission::ReadRetention => true,
-            Permission::ChangeJobs | Permission::ChangeHolds | Permission::ChangeRetention => matches!(self, Self::Admin | Self::Operator),
+            Permission::ChangeJobs | Permission::ChangeHolds | Permission::ChangeRetention => {
+                matches!(self, Self::Admin | Self::Operator)
+            }
         }
     }
 }

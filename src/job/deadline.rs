@@ -24,7 +24,11 @@ pub async fn warn(store: &Store, clock: &Clock) -> Result<[u64; 3], StoreError> 
     }
     // The longest wait is said once, not three times.
     if let Some((days, count)) = WARNED_AT_DAYS.into_iter().zip(jobs).rev().find(|(_, count)| *count > 0) {
-        tracing::warn!(jobs.open = count, jobs.days = days, "open jobs have waited for days; their deadline is 30 days");
+        tracing::warn!(
+            jobs.open = count,
+            jobs.days = days,
+            "open jobs have waited for days; their deadline is 30 days"
+        );
     }
     Ok(jobs)
 }

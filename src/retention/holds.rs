@@ -9,9 +9,9 @@ use entity::legal_hold::HoldScope;
 use sea_orm::ConnectionTrait;
 
 use crate::erasure::data_map::{MappedTable, ShopReference};
+use crate::store::StoreError;
 use crate::store::legal_hold::{self, InForce};
 use crate::store::target::{Catalog, ShopDays};
-use crate::store::StoreError;
 
 /// What a batch's error says when holds have changed since its pass began.
 pub(super) const CHANGED: &str = "legal holds have changed";

@@ -10,9 +10,9 @@ use super::pass::Common;
 use super::policy::{Period, cutoff};
 use super::{RetentionError, Told};
 use crate::erasure::data_map::DEFAULT_STORE;
+use crate::store::StoreError;
 use crate::store::own_rows::{self, OwnTable};
 use crate::store::retention_run::{self, Ending};
-use crate::store::StoreError;
 
 /// The table that the evidence room prunes.
 const AUDIT_LOG: &str = "AuditLog";
@@ -33,7 +33,8 @@ impl Common<'_> {
             ("jobs", OwnTable::Jobs, days(settings.jobs_days)),
             ("receipts", OwnTable::Receipts, self.now),
         ];
-        let asked = |name: &str| self.wish.shop.is_none() && self.wish.table.as_deref().is_none_or(|table| table == name);
+        let asked =
+            |name: &str| self.wish.shop.is_none() && self.wish.table.as_deref().is_none_or(|table| table == name);
         let mut runs = Vec::new();
         for (policy, table, cutoff) in tables {
             if asked(table.name()) {

@@ -100,14 +100,14 @@ impl Common<'_> {
                 return self.end(run, failed(&error)).await;
             }
         };
-        let (rows_due, rows_held) = if all_held { (0, due.rows_due + due.rows_held) } else { (due.rows_due, due.rows_held) };
+        let (rows_due, rows_held) = if all_held { (0, due.due + due.held) } else { (due.due, due.held) };
         super::show::measure(name, rows_due, due.oldest, self.now);
         let run = self.begin(&place.map.name, name, &rule.name, cutoff, rows_due).await?;
         let nothing = Ending { rows_held, ..Ending::default() };
         if all_held || rows_due == 0 {
             return self.end(run, nothing).await;
         }
-        let share = guard::too_large_a_share(rows_due, due.rows, self.room.settings.max_share);
+        let share = guard::too_large_a_share(rows_due, due.total, self.room.settings.max_share);
         if let Some(why) = share.filter(|_| !self.wish.approved && !self.dry_run) {
             return self.end(run, Ending { error: Some(why), ..nothing }).await;
         }

@@ -103,7 +103,10 @@ mod tests {
         assert_eq!(nightly.due(at("2026-11-15T03:00:00Z"), now), Some(at("2026-11-21T03:00:00Z")));
         assert_eq!(nightly.due(at("2026-11-21T03:00:00Z"), now), None);
         assert_eq!(nightly.due(at("2026-11-21T03:00:00Z"), at("2026-11-22T02:59:59Z")), None);
-        assert_eq!(nightly.due(at("2026-11-21T03:00:00Z"), at("2026-11-22T03:00:00Z")), Some(at("2026-11-22T03:00:00Z")));
+        assert_eq!(
+            nightly.due(at("2026-11-21T03:00:00Z"), at("2026-11-22T03:00:00Z")),
+            Some(at("2026-11-22T03:00:00Z"))
+        );
     }
 
     #[test]

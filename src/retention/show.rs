@@ -146,8 +146,8 @@ impl Retention {
             Work::Purge { expiry, cutoff, all_held } => {
                 let due = purge::due(place.store, &expiry).await?;
                 shown.cutoff = cutoff;
-                shown.rows_due = Some(if all_held { 0 } else { due.rows_due });
-                shown.rows_held = Some(if all_held { due.rows_due + due.rows_held } else { due.rows_held });
+                shown.rows_due = Some(if all_held { 0 } else { due.due });
+                shown.rows_held = Some(if all_held { due.due + due.held } else { due.held });
                 shown.oldest = due.oldest;
             }
         }

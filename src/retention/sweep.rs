@@ -48,9 +48,15 @@ impl Sweep {
 /// What a sweep says while it goes on.
 #[derive(Clone, Debug)]
 pub enum Told {
-    Begun { table: String, policy: String, rows_due: u64 },
+    Begun {
+        table: String,
+        policy: String,
+        rows_due: u64,
+    },
     /// A batch has committed.
-    Batch { rows: u64 },
+    Batch {
+        rows: u64,
+    },
     Ended(Box<Model>),
 }
 
@@ -107,8 +113,12 @@ impl Retention {
         metrics::gauge!("efface_retention_findings", "kind" => "not_redacted").set(count(not_redacted));
         metrics::gauge!("efface_retention_findings", "kind" => "shop_days").set(count(wrong_days));
         if !sweep.findings.is_empty() {
-            tracing::warn!(retention.findings = sweep.findings.len(), retention.not_redacted = not_redacted,
-                retention.shop_days = wrong_days, "a retention run found what a person should look at; `efface retention show`");
+            tracing::warn!(
+                retention.findings = sweep.findings.len(),
+                retention.not_redacted = not_redacted,
+                retention.shop_days = wrong_days,
+                "a retention run found what a person should look at; `efface retention show`"
+            );
         }
         Ok(sweep)
     }
@@ -220,7 +230,8 @@ impl Retention {
         if let Some(table) = &wish.table {
             let own = POLICIES.iter().any(|(_, own)| own == table);
             let mapped = self.stores.maps().flat_map(|map| &map.tables);
-            let ruled = mapped.filter(|mapped| !mapped.retention.is_empty()).any(|mapped| mapped.name.as_str() == table);
+            let ruled =
+                mapped.filter(|mapped| !mapped.retention.is_empty()).any(|mapped| mapped.name.as_str() == table);
             if !own && !ruled {
                 return Err(RetentionError::NoTable(table.clone()));
             }

@@ -72,7 +72,8 @@ pub(super) async fn lay_out(
             None => return Ok(Work::Nothing),
         },
         (Policy::ByClass { class, periods, .. }, _) if !place.one_shop => {
-            let due = periods.iter().filter_map(|(class, period)| Some((class.clone(), cutoff(rule.bounded(*period), now)?)));
+            let due =
+                periods.iter().filter_map(|(class, period)| Some((class.clone(), cutoff(rule.bounded(*period), now)?)));
             Cutoffs::ByClass { column: class.clone(), cutoffs: due.collect() }
         }
         // One shop of a table whose rows cannot be told apart by shop and class at once.
@@ -82,18 +83,23 @@ pub(super) async fn lay_out(
         Some(Dates::UnixMs) => InstantForm::UnixMillis,
         Some(Dates::UnixSeconds) => InstantForm::UnixSeconds,
         Some(Dates::Iso) => InstantForm::IsoText,
-        Some(Dates::Native) | None => match instant_form(place.store.db(), &place.catalog, &table.name, column).await? {
-            Some(form) => form,
-            None => {
-                return Ok(Work::Refused(Finding {
-                    kind: Kind::MixedDates,
-                    store: place.map.name.clone(),
-                    table: table.name.as_str().to_owned(),
-                    shop: None,
-                    detail: format!("{} holds instants in a form that is not known, or in several", column.as_str()),
-                }));
+        Some(Dates::Native) | None => {
+            match instant_form(place.store.db(), &place.catalog, &table.name, column).await? {
+                Some(form) => form,
+                None => {
+                    return Ok(Work::Refused(Finding {
+                        kind: Kind::MixedDates,
+                        store: place.map.name.clone(),
+                        table: table.name.as_str().to_owned(),
+                        shop: None,
+                        detail: format!(
+                            "{} holds instants in a form that is not known, or in several",
+                            column.as_str()
+                        ),
+                    }));
+                }
             }
-        },
+        }
     };
     let only_listed = matches!(cutoffs, Cutoffs::ByShop { .. });
     let (held, all_held) = match held.of_table(table, below, &place.shops, only_listed) {

@@ -53,14 +53,16 @@ impl Duty {
     }
 }
 
+/// A run in hand, and the scheduled instant that it will have dealt with.
+type Running = (DateTime<Utc>, JoinHandle<Result<(), RetentionError>>);
+
 /// A term as leader.
 #[derive(Debug)]
 struct Term {
     fence: i64,
     /// The last scheduled instant that was dealt with.
     slot_at: DateTime<Utc>,
-    /// The instant that a run in hand will have dealt with.
-    running: Option<(DateTime<Utc>, JoinHandle<Result<(), RetentionError>>)>,
+    running: Option<Running>,
     not_before: DateTime<Utc>,
 }
 
@@ -163,13 +165,12 @@ impl Leader {
         let taken = scheduler_lease::take(&self.store, &self.clock, SCHEDULER, &self.owner, lease_ms).await?;
         let Some(taken) = taken else { return Ok(()) };
         let now = self.clock.now();
-        let slot_at = match taken.slot_at {
-            Some(slot) => slot,
-            None => {
-                // The first leader ever has missed nothing.
-                scheduler_lease::deal_with(&self.store, SCHEDULER, taken.fence, now).await?;
-                now
-            }
+        let slot_at = if let Some(slot) = taken.slot_at {
+            slot
+        } else {
+            // The first leader ever has missed nothing.
+            scheduler_lease::deal_with(&self.store, SCHEDULER, taken.fence, now).await?;
+            now
         };
         tracing::info!(scheduler.fence = taken.fence, "this process keeps the clock");
         self.term = Some(Term { fence: taken.fence, slot_at, running: None, not_before: now });

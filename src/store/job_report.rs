@@ -195,10 +195,7 @@ pub async fn shops_asked_to_redact(
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn open_since_before(
-    conn: &impl ConnectionTrait,
-    before: &[DateTime<Utc>],
-) -> Result<Vec<u64>, StoreError> {
+pub async fn open_since_before(conn: &impl ConnectionTrait, before: &[DateTime<Utc>]) -> Result<Vec<u64>, StoreError> {
     let backend = conn.get_database_backend();
     let mut counts = Vec::with_capacity(before.len());
     for instant in before {

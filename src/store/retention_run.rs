@@ -57,7 +57,8 @@ pub async fn add_batch(conn: &impl ConnectionTrait, id: &str, rows: u64) -> Resu
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn count_dry(conn: &impl ConnectionTrait, id: &str, rows: u64, batches: u32) -> Result<(), StoreError> {
-    let sql = r#"UPDATE "RetentionRun" SET "rowsPurged"=$2,"batches"=$3 WHERE "id"=$1 AND "dryRun" AND "finishedAt" IS NULL"#;
+    let sql =
+        r#"UPDATE "RetentionRun" SET "rowsPurged"=$2,"batches"=$3 WHERE "id"=$1 AND "dryRun" AND "finishedAt" IS NULL"#;
     let values = [Value::from(id), Value::from(rows.cast_signed()), Value::from(batches.cast_signed())];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     super::error::exactly("counting a dry run", 1, conn.execute_raw(statement).await?.rows_affected())

@@ -43,6 +43,13 @@ pub async fn take(
            WHERE l."leaseUntil"<={now} RETURNING "fence","slotAt""#
     );
     let tx = store.begin_write().await?;
+    if backend == DbBackend::Postgres {
+        // Waits for a batch of the last holder that has passed its fence: renewals do not, or they would wait for their own.
+        let mut values = vec![Value::from(name)];
+        let now = from_now(backend, clock, 0, &mut values);
+        let sql = format!(r#"SELECT "fence" FROM "SchedulerLease" WHERE "name"=$1 AND "leaseUntil"<={now} FOR UPDATE"#);
+        tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    }
     let row = tx.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     let taken = match row {
         Some(row) => Some(Taken { fence: row.try_get("", "fence")?, slot_at: row.try_get("", "slotAt")? }),
@@ -56,13 +63,7 @@ pub async fn take(
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn renew(
-    store: &Store,
-    clock: &Clock,
-    name: &str,
-    fence: i64,
-    lease_ms: i64,
-) -> Result<bool, StoreError> {
+pub async fn renew(store: &Store, clock: &Clock, name: &str, fence: i64, lease_ms: i64) -> Result<bool, StoreError> {
     let backend = store.backend();
     let mut values = vec![Value::from(name), Value::from(fence)];
     let until = from_now(backend, clock, lease_ms, &mut values);
@@ -80,7 +81,7 @@ pub async fn renew(
 pub async fn share(conn: &impl ConnectionTrait, name: &str, fence: i64) -> Result<bool, StoreError> {
     let backend = conn.get_database_backend();
     // SQLite has one writer: when this transaction is it, reading is enough.
-    let lock = if backend == DbBackend::Postgres { "FOR SHARE" } else { "" };
+    let lock = if backend == DbBackend::Postgres { "FOR KEY SHARE" } else { "" };
     let sql = format!(r#"SELECT "fence" FROM "SchedulerLease" WHERE "name"=$1 AND "fence"=$2 {lock}"#);
     let statement = Statement::from_sql_and_values(backend, sql, [Value::from(name), Value::from(fence)]);
     Ok(conn.query_one_raw(statement).await?.is_some())

@@ -142,7 +142,9 @@ impl Rule {
             }
             (Policy::ByClass { .. }, None, _) => return Err("needs the name of a class".to_owned()),
             (Policy::ByShop { .. }, _, _) => return Err("each shop's own row decides; set it there".to_owned()),
-            (Policy::Never { .. }, _, _) => return Err("the map keeps these rows for a reason; change it there".to_owned()),
+            (Policy::Never { .. }, _, _) => {
+                return Err("the map keeps these rows for a reason; change it there".to_owned());
+            }
             (_, Some(class), _) => return Err(format!("is not by class, and has no {class}")),
         }
         Ok(())

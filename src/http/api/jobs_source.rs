@@ -46,6 +46,12 @@ impl ApiState {
         Self { planner: Some(planner), ..self }
     }
 
+    /// Answers questions about retention as well.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention, shutdown: Shutdown) -> Self {
+        Self { retention: Some((retention, shutdown)), ..self }
+    }
+
     /// What a job would do now.
     pub async fn plan(&self, id: &str) -> Result<Preview, Problem> {
         let job = query::find(&self.store, id).await.map_err(unavailable)?.ok_or(Problem::JobNotFound)?;

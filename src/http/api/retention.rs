@@ -21,7 +21,6 @@ use crate::http::server::read_body;
 use crate::retention::finding::Finding;
 use crate::retention::shop::Choice;
 use crate::retention::{Filter, Retention, RetentionError, Sweep, Wish};
-use crate::shutdown::Shutdown;
 use crate::store::retention_run;
 
 /// How long a caller is kept waiting for the end of the run that it started.
@@ -158,11 +157,7 @@ fn domain(path: PathDomain) -> Result<String, Problem> {
     }
 }
 
-pub(super) async fn choice(
-    State(api): State<ApiState>,
-    uri: Uri,
-    path: PathDomain,
-) -> Result<Json<Choice>, Problem> {
+pub(super) async fn choice(State(api): State<ApiState>, uri: Uri, path: PathDomain) -> Result<Json<Choice>, Problem> {
     query::none(&uri)?;
     api.retention()?.choice(&domain(path)?).await.map(Json).map_err(problem)
 }
@@ -172,7 +167,8 @@ pub(super) async fn choose(
     Extension(caller): Extension<Caller>,
     mut request: Request,
 ) -> Result<Json<Choice>, Problem> {
-    const WANTED: Problem = Problem::BadBody { reason: r#"send {"dataRetentionDays": 30, 60, 90, 180, 365, or 0 for never}"# };
+    const WANTED: Problem =
+        Problem::BadBody { reason: r#"send {"dataRetentionDays": 30, 60, 90, 180, 365, or 0 for never}"# };
     query::none(request.uri())?;
     let path: PathDomain = request.extract_parts().await;
     let domain = domain(path)?;
@@ -214,12 +210,6 @@ pub(super) async fn start(
 }
 
 impl ApiState {
-    /// Answers questions about retention as well.
-    #[must_use]
-    pub fn with_retention(self, retention: Retention, shutdown: Shutdown) -> Self {
-        Self { retention: Some((retention, shutdown)), ..self }
-    }
-
     fn retention(&self) -> Result<&Retention, Problem> {
         self.retention.as_ref().map(|(retention, _)| retention).ok_or(Problem::NotFound)
     }
@@ -227,8 +217,7 @@ impl ApiState {
     /// The runs that pass `filter`, the newest first, with the cursor of the next page.
     pub async fn runs(&self, filter: &Filter, limit: u16) -> Result<RunPage, Problem> {
         let limit = usize::from(limit);
-        let mut runs =
-            retention_run::list(self.store.db(), filter, limit as u64 + 1).await.map_err(unavailable)?;
+        let mut runs = retention_run::list(self.store.db(), filter, limit as u64 + 1).await.map_err(unavailable)?;
         let more = runs.len() > limit;
         runs.truncate(limit);
         let next_cursor = runs.last().filter(|_| more).map(|run| Cursor { id: run.id.clone() });
