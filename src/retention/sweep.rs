@@ -93,8 +93,22 @@ impl Retention {
             tracing::error!(clock.apart_seconds = seconds, "the clock has jumped: nothing is purged");
             return Err(RetentionError::Clock(seconds));
         }
+        self.sweep_at(self.clock.now(), wish, tell, stop).await
+    }
+
+    /// As [`Retention::sweep`], with all cutoffs counted from `now`, which nobody compares with a clock.
+    ///
+    /// # Errors
+    /// As [`Retention::sweep`].
+    pub async fn sweep_at(
+        &self,
+        now: DateTime<Utc>,
+        wish: &Wish,
+        tell: &(dyn Fn(Told) + Send + Sync),
+        stop: &Shutdown,
+    ) -> Result<Sweep, RetentionError> {
         let lease = Lease::take(&self.store, &self.clock).await?;
-        let swept = self.sweep_under(&lease, wish, tell, stop).await;
+        let swept = self.sweep_under(&lease, now, wish, tell, stop).await;
         let sweep = match swept {
             Ok(sweep) => {
                 lease.give_back().await;
@@ -126,6 +140,7 @@ impl Retention {
     async fn sweep_under(
         &self,
         lease: &Lease,
+        now: DateTime<Utc>,
         wish: &Wish,
         tell: &(dyn Fn(Told) + Send + Sync),
         stop: &Shutdown,
@@ -138,7 +153,7 @@ impl Retention {
             lease,
             wish,
             sweep_id: &sweep_id,
-            now: self.clock.now(),
+            now,
             ends_at: Instant::now() + self.settings.time_max,
             dry_run,
             tell: Tell(tell),

@@ -66,6 +66,15 @@ struct Term {
     not_before: DateTime<Utc>,
 }
 
+impl Drop for Term {
+    /// A run does not outlive its leader: whoever leads next catches up.
+    fn drop(&mut self) {
+        if let Some((_, run)) = &self.running {
+            run.abort();
+        }
+    }
+}
+
 /// A candidate for leadership.
 #[derive(Debug)]
 pub struct Leader {
@@ -218,8 +227,8 @@ impl Leader {
 
     /// Lets others lead at once.
     async fn resign(mut self) {
-        if let Some(term) = self.term.take() {
-            if let Some((_, run)) = term.running {
+        if let Some(mut term) = self.term.take() {
+            if let Some((_, run)) = term.running.take() {
                 let _ = run.await;
             }
             if let Err(error) = scheduler_lease::give_back(&self.store, &self.clock, SCHEDULER, term.fence).await {

@@ -29,5 +29,6 @@ mod outside;
 mod receipts;
 mod redact;
 mod residues;
+mod retention;
 mod stopped_worker;
 mod suppression;
