@@ -145,15 +145,17 @@ fn written(rng: &mut StdRng, house: &House, case: &Case) -> String {
 
 async fn fill(rng: &mut StdRng, house: &House, cases: &[Case]) {
     for table in TABLES {
+        // A few rows on each page: PostgreSQL purges by pages.
+        let pad = "x".repeat(1_000);
         let by_domain = matches!(table, "M_Zoned" | "M_Class");
         let mut rows = String::new();
         for case in cases.iter().filter(|case| case.table == table) {
             let shop = if by_domain { domain(case.shop) } else { format!("id {}", case.shop) };
             let comma = if rows.is_empty() { "" } else { "," };
             let at = written(rng, house, case);
-            write!(rows, "{comma}('{}','{shop}','{}',{at})", case.id, CLASSES[case.class].0).unwrap();
+            write!(rows, "{comma}('{}','{shop}','{}',{at},'{pad}')", case.id, CLASSES[case.class].0).unwrap();
         }
-        house.execute(&format!(r#"INSERT INTO "{table}" ("id","shop","class","at") VALUES {rows}"#)).await;
+        house.execute(&format!(r#"INSERT INTO "{table}" ("id","shop","class","at","pad") VALUES {rows}"#)).await;
     }
 }
 
@@ -185,7 +187,7 @@ async fn settle(house: &House) {
     for (table, kind) in TABLES.into_iter().zip([naive, zoned, "bigint", "text", naive, naive]) {
         house
             .execute(&format!(
-                r#"CREATE TABLE "{table}" ("id" text PRIMARY KEY, "shop" text, "class" text, "at" {kind})"#
+                r#"CREATE TABLE "{table}" ("id" text PRIMARY KEY, "shop" text, "class" text, "at" {kind}, "pad" text)"#
             ))
             .await;
     }
@@ -252,7 +254,7 @@ both_databases! {
             fill(&mut rng, &house, &cases).await;
             let before = house.number(r#"SELECT CAST(COALESCE(sum("rowsPurged"),0) AS bigint) AS "n" FROM "RetentionRun""#).await;
             let mut retention = house.app().retention();
-            retention.settings.rows_max = (round % 2 == 1).then(|| rng.random_range(3..30));
+            retention.settings.rows_max = (round % 2 == 1).then(|| rng.random_range(9..30));
             let (died, limited, held) = sweep_to_the_end(&mut rng, &house, &retention, now).await;
 
             let expired: Vec<&Case> = cases.iter().filter(|case| has_expired(case, now.timestamp_millis())).collect();
