@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod peers;
 mod process;
+mod purge;
 mod queue;
 mod redact;
 mod report;
@@ -44,6 +45,8 @@ enum Bench {
     Footprint(footprint::Arguments),
     /// Masks: fields per second in each mode of `efface redact`.
     Redact(redact::Arguments),
+    /// Expired rows on PostgreSQL: Efface, one DELETE, batches by address and by key.
+    Purge(purge::Arguments),
 }
 
 #[tokio::main]
@@ -55,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Jobs(arguments) => jobs::bench(&arguments).await?,
         Bench::Footprint(arguments) => footprint::bench(&arguments).await?,
         Bench::Redact(arguments) => redact::bench(&arguments).await?,
+        Bench::Purge(arguments) => purge::bench(&arguments).await?,
     };
     if !arguments.json {
         println!("{}", report.text());

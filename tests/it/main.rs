@@ -26,6 +26,7 @@ mod lifecycle;
 mod model;
 mod npm;
 mod outside;
+mod purge;
 mod receipts;
 mod redact;
 mod residues;

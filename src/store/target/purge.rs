@@ -78,6 +78,8 @@ pub struct Limits {
     pub rows_max: Option<u64>,
     /// The pause after a batch, as a share of the time that the batch took.
     pub pause_share: f64,
+    /// Asks for a VACUUM when the run came to its end.
+    pub vacuum: bool,
     /// Rolls everything back.
     pub dry_run: bool,
 }
@@ -91,6 +93,7 @@ impl Default for Limits {
             time_max: Duration::from_hours(1),
             rows_max: None,
             pause_share: 0.25,
+            vacuum: true,
             dry_run: false,
         }
     }

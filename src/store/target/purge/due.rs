@@ -50,6 +50,7 @@ pub async fn due(store: &Store, expiry: &Expiry) -> Result<Due, StoreError> {
         Holds::Zoned | Holds::Naive => r#"CAST(extract(epoch FROM min(x."at"))*1000000 AS bigint)"#,
         Holds::Text if postgres => r#"CAST(extract(epoch FROM min(x."at"))*1000000 AS bigint)"#,
         Holds::Text => r#"min(x."at")"#,
+        Holds::Number(_) if postgres => r#"CAST(floor(min(x."at")) AS bigint)"#,
         Holds::Whole(_) | Holds::Number(_) => r#"CAST(min(x."at") AS bigint)"#,
     };
     let sql = format!(

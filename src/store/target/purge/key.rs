@@ -11,6 +11,8 @@ use crate::store::StoreError;
 
 /// Tables of fewer pages are read as fast as their index.
 const PAGES_MIN: u32 = 64;
+/// Few is one row for so many pages: a page in its order is read much faster than one by itself.
+const PAGES_PER_ROW: u32 = 8;
 /// More rows are not few, however large the table is.
 const FEW_MAX: u32 = 100_000;
 
@@ -25,7 +27,7 @@ pub(super) enum Choice {
     },
 }
 
-/// Looks into the index, as long as it finds few: one row for every two pages costs as much as reading the pages.
+/// Looks into the index, as long as it finds few.
 pub(super) async fn choose<N: Note>(
     run: &Run<'_, N>,
     facts: &Facts,
@@ -46,7 +48,7 @@ pub(super) async fn choose<N: Note>(
     if size < PAGES_MIN {
         return pages("it is small, so its pages are read in order");
     }
-    let few = (size / 2).min(FEW_MAX);
+    let few = (size / PAGES_PER_ROW).min(FEW_MAX);
     let mut values = Vec::new();
     let part = terms.indexed(&mut values);
     let k_and = part.k.map_or(String::new(), |k| format!("{k}, "));

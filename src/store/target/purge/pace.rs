@@ -86,28 +86,33 @@ mod tests {
 
     const MAX: Duration = Duration::from_millis(250);
 
-    /// What a table's pages really cost: seconds per page, rows per page, seconds per deleted row.
+    /// What a table's pages really cost: time per page, rows per page, time per deleted row.
     struct Table {
-        page: f64,
-        rows: f64,
-        row: f64,
+        page: Duration,
+        rows: u64,
+        row: Duration,
     }
 
     impl Table {
-        fn takes(&self, pages: u32, share_due: f64) -> (u64, Duration) {
-            let rows = f64::from(pages) * self.rows * share_due;
-            let seconds = f64::from(pages) * self.page + rows * self.row;
-            (rows as u64, Duration::from_secs_f64(seconds))
+        /// `due` in thousandths.
+        fn takes(&self, pages: u32, due: u64) -> (u64, Duration) {
+            let rows = u64::from(pages) * self.rows * due / 1_000;
+            let seconds =
+                self.page.mul_f64(f64::from(pages)) + self.row.mul_f64(f64::from(u32::try_from(rows).unwrap()));
+            (rows, seconds)
         }
+    }
+
+    fn table(page: u64, rows: u64, row: u64) -> Table {
+        Table { page: Duration::from_nanos(page), rows, row: Duration::from_nanos(row) }
     }
 
     #[test]
     fn no_piece_is_planned_over_the_maximum_however_the_due_rows_lie() {
-        for (page, rows, row) in [(3e-6, 80.0, 1e-6), (1e-6, 200.0, 0.3e-6), (100e-6, 20.0, 15e-6), (2e-6, 40.0, 20e-6)]
-        {
-            let table = Table { page, rows, row };
-            for pattern in [[0.5; 4], [0.0, 0.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.0, 0.01, 0.1, 1.0]] {
-                let mut pace = Pace::new(MAX, rows);
+        for (page, rows, row) in [(3_000, 80, 1_000), (1_000, 200, 300), (100_000, 20, 15_000), (2_000, 40, 20_000)] {
+            let table = table(page, rows, row);
+            for pattern in [[500; 4], [0, 0, 0, 1_000], [1_000, 0, 1_000, 0], [0, 10, 100, 1_000]] {
+                let mut pace = Pace::new(MAX, f64::from(u32::try_from(rows).unwrap()));
                 for turn in 0..400 {
                     let pages = pace.next();
                     let (due, took) = table.takes(pages, pattern[turn / 20 % 4]);
@@ -120,14 +125,14 @@ mod tests {
 
     #[test]
     fn a_full_table_is_worked_in_transactions_near_six_tenths_of_the_maximum() {
-        let table = Table { page: 3e-6, rows: 80.0, row: 1e-6 };
+        let table = table(3_000, 80, 1_000);
         let mut pace = Pace::new(MAX, 80.0);
         for _ in 0..50 {
             let pages = pace.next();
-            let (due, took) = table.takes(pages, 1.0);
+            let (due, took) = table.takes(pages, 1_000);
             pace.learn(pages, due, took);
         }
-        let took = table.takes(pace.next(), 1.0).1;
+        let took = table.takes(pace.next(), 1_000).1;
         assert!((130..=160).contains(&took.as_millis()), "{took:?}");
     }
 

@@ -98,15 +98,14 @@ async fn attempt<N: Note>(
     let steps = async {
         // Readers go on; nobody may add a row after they were counted.
         tx.execute_unprepared(&format!("LOCK TABLE ONLY {} IN SHARE MODE", leaf.name)).await?;
-        let rows = match counted {
-            Some(rows) => rows,
-            None => {
-                let (rows, due) = count(&*tx, leaf, terms).await?;
-                if due != rows || rows == 0 && !is_proven(leaf, terms) {
-                    return Ok(None);
-                }
-                rows
+        let rows = if let Some(rows) = counted {
+            rows
+        } else {
+            let (rows, due) = count(&*tx, leaf, terms).await?;
+            if due != rows || rows == 0 && !is_proven(leaf, terms) {
+                return Ok(None);
             }
+            rows
         };
         let (parent, name) = (&run.expiry.table, &leaf.name);
         tx.execute_unprepared(&format!("ALTER TABLE {parent} DETACH PARTITION {name}; DROP TABLE {name}")).await?;

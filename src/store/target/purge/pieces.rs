@@ -141,6 +141,13 @@ pub(super) async fn work_off<N: Note>(
             Ok(Left::All)
         }
         Outcome::TooMany => {
+            // Some of this page's rows are still allowed.
+            let mut places = due_places(run, leaf, terms, piece).await?;
+            places.truncate(usize::try_from(run.rows_left()).unwrap_or(usize::MAX));
+            if !places.is_empty() {
+                let (sql, values) = delete_unlocked(leaf, terms, &Piece::Rows(places));
+                run.attempt(&sql, values, patience, &piece.resume(leaf)).await?;
+            }
             run.end_at_limit();
             Ok(Left::All)
         }

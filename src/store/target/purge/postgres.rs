@@ -188,7 +188,7 @@ impl<'r, N: Note> Drive<'r, '_, N> {
         }
         let mut purged = self.run.purged(strategy, because, resume);
         (purged.locked, purged.dropped) = (locked, self.dropped);
-        if purged.resume.is_none() && purged.rows > 0 && !self.run.limits.dry_run {
+        if purged.resume.is_none() && purged.rows > 0 && self.run.limits.vacuum && !self.run.limits.dry_run {
             purged.vacuumed = vacuum::postgres(self.run.store, &self.touched).await;
         }
         Ok(purged)

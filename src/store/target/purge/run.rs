@@ -22,6 +22,8 @@ pub(super) struct Run<'a, N> {
     batches: u32,
     longest: Duration,
     limit_reached: bool,
+    /// Tables whose rows refer to these, where the database's own error does not name one.
+    pub(super) referrers: Option<String>,
     lag: Option<Duration>,
     lag_seen: Option<Instant>,
 }
@@ -67,6 +69,7 @@ impl<'a, N: Note> Run<'a, N> {
             batches: 0,
             longest: Duration::ZERO,
             limit_reached: false,
+            referrers: None,
             lag: None,
             lag_seen: None,
         }
@@ -85,6 +88,11 @@ impl<'a, N: Note> Run<'a, N> {
     pub(super) fn must_end(&mut self) -> bool {
         self.limit_reached |= self.begun.elapsed() >= self.limits.time_max;
         self.limit_reached || self.stop.is_cancelled()
+    }
+
+    /// How many rows the run may still purge.
+    pub(super) fn rows_left(&self) -> u64 {
+        self.limits.rows_max.map_or(u64::MAX, |most| most.saturating_sub(self.rows))
     }
 
     /// The run may purge no more rows.
@@ -161,12 +169,18 @@ impl<'a, N: Note> Run<'a, N> {
             DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => e.as_database_error(),
             _ => None,
         };
-        match of {
-            Some(e) if e.code().as_deref() == Some("23503") => StoreError::Unpurgeable {
+        let referrer = of.and_then(|e| match e.code().as_deref() {
+            Some("23503") => Some(format!("\"{}\"", e.table().unwrap_or("another table"))),
+            // SQLite: a foreign key, without saying which.
+            Some("787") => Some(self.referrers.clone().unwrap_or_else(|| "another table".to_owned())),
+            _ => None,
+        });
+        match referrer {
+            Some(referrer) => StoreError::Unpurgeable {
                 table: self.expiry.table.as_str().to_owned(),
-                why: format!("rows of \"{}\" refer to them", e.table().unwrap_or("another table")),
+                why: format!("rows of {referrer} refer to them"),
             },
-            _ => StoreError::from(error.clone()).of_table(&self.expiry.table),
+            None => StoreError::from(error.clone()).of_table(&self.expiry.table),
         }
     }
 

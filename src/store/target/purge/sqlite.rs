@@ -42,7 +42,7 @@ pub(super) async fn purge<N: Note>(run: &mut Run<'_, N>, resume: Option<&str>) -
         }
     }
     let mut purged = run.purged(Strategy::RowIds, BECAUSE.to_owned(), None);
-    if purged.rows > 0 && !run.limits.dry_run {
+    if purged.rows > 0 && run.limits.vacuum && !run.limits.dry_run {
         purged.vacuumed = vacuum::sqlite(run.store).await;
     }
     Ok(purged)
@@ -76,11 +76,12 @@ fn delete<N>(run: &Run<'_, N>, terms: &Terms, from: i64, to: Option<i64>) -> (St
 }
 
 /// Whether rows have ids of their own, and nobody's rows go with them.
-async fn check<N: Note>(run: &Run<'_, N>) -> Result<(), StoreError> {
+async fn check<N: Note>(run: &mut Run<'_, N>) -> Result<(), StoreError> {
     let table = run.expiry.table.as_str();
     let unfit = |why: String| Err(StoreError::Unpurgeable { table: table.to_owned(), why });
+    let store = run.store;
     let ask = |sql: &'static str| {
-        run.store.db().query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [Value::from(table)]))
+        store.db().query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [Value::from(table)]))
     };
     let kinds = ask("SELECT type, wr FROM pragma_table_list WHERE lower(name)=lower($1) AND schema='main'").await?;
     let kind = kinds
@@ -92,12 +93,17 @@ async fn check<N: Note>(run: &Run<'_, N>) -> Result<(), StoreError> {
         _ => return unfit("it is no table".to_owned()),
     }
     let references = ask(
-        "SELECT m.name AS name FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type='table' AND \
-         lower(f.\"table\")=lower($1) AND upper(f.on_delete) IN ('CASCADE','SET NULL','SET DEFAULT') ORDER BY 1 LIMIT 1",
+        "SELECT m.name AS name, upper(f.on_delete) IN ('CASCADE','SET NULL','SET DEFAULT') AS goes FROM sqlite_master m \
+         JOIN pragma_foreign_key_list(m.name) f WHERE m.type='table' AND lower(f.\"table\")=lower($1) ORDER BY 2 DESC, 1",
     );
-    if let Some(row) = references.await?.first() {
+    let mut referrers = Vec::new();
+    for row in references.await? {
         let other: String = row.try_get("", "name")?;
-        return unfit(format!("deleting them would delete or change rows of \"{other}\", which refer to them"));
+        if row.try_get("", "goes")? {
+            return unfit(format!("deleting them would delete or change rows of \"{other}\", which refer to them"));
+        }
+        referrers.push(format!("\"{other}\""));
     }
+    run.referrers = (!referrers.is_empty()).then(|| referrers.join(" or "));
     Ok(())
 }

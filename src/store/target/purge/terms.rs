@@ -153,7 +153,7 @@ impl Terms {
 
     /// Whether an index on the bare columns orders rows as the cutoffs do.
     pub(super) fn is_ordered_by_column(&self) -> bool {
-        self.holds != Holds::Text && self.kind != Kind::Other
+        self.holds != Holds::Text && (self.chooser.is_none() || self.kind != Kind::Other)
     }
 
     pub(super) fn holds(&self) -> Holds {
@@ -186,7 +186,7 @@ impl Terms {
             values.push(value);
             return (None, None, format!("CAST(${} AS {cast})", values.len()));
         };
-        let k = if self.backend == DbBackend::Postgres { self.unnested(values) } else { self.from_json(values) };
+        let k = if self.backend == DbBackend::Postgres { self.unnested(values) } else { self.in_json(values) };
         let chosen = match self.kind {
             _ if self.backend != DbBackend::Postgres => format!(r#"k."key"=CAST({chooser} AS text)"#),
             Kind::Other => format!(r#"CAST({chooser} AS text)=k."key""#),
@@ -265,12 +265,12 @@ impl Terms {
         )
     }
 
-    fn from_json(&self, values: &mut Vec<Value>) -> String {
+    fn in_json(&self, values: &mut Vec<Value>) -> String {
         let rows = self.keys.iter().zip(&self.cutoffs).map(|(key, cutoff)| match self.holds {
             Holds::Number(unit) | Holds::Whole(unit) => serde_json::json!([key, decimal(*cutoff, unit)]),
             _ => serde_json::json!([key, sqlite_text(*cutoff)]),
         });
-        values.push(Value::from(serde_json::Value::from_iter(rows).to_string()));
+        values.push(Value::from(rows.collect::<serde_json::Value>().to_string()));
         let cut = if matches!(self.holds, Holds::Text) { "value->>'$[1]'" } else { "CAST(value->>'$[1]' AS REAL)" };
         format!(r#"(SELECT value->>'$[0]' AS "key", {cut} AS "cut" FROM json_each(${})) AS k"#, values.len())
     }
