@@ -20,6 +20,8 @@ pub enum Actor {
     System(&'static str),
     /// A person or program with a token, by the token's name; `cli` for the command line.
     Operator(String),
+    /// Whoever held an export link; nothing more is known of them.
+    LinkHolder,
 }
 
 /// Something that was done.
@@ -47,6 +49,7 @@ pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Ve
                 Actor::Webhook(provider) => ("webhook", provider),
                 Actor::System(part) => ("system", part.to_owned()),
                 Actor::Operator(name) => ("operator", name),
+                Actor::LinkHolder => ("link", "holder".to_owned()),
             };
             NewEntry {
                 id: id::row(),

@@ -15,8 +15,11 @@
 //! runs(&self, filter: &retention::Filter, limit: u16)         -> Result<RunPage, Problem>
 //! start(&self, wish: retention::Wish)                         -> Result<Started, Problem>            RunAtWork, ClockJumped
 //! ```
+//!
+//! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
 
 mod cursor;
+mod exports;
 pub mod holds;
 mod jobs;
 mod jobs_source;
@@ -48,6 +51,7 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
         .route("/v1/jobs/{id}/plan", permit(Permission::ReadJobs, get(jobs::plan)))
         .route("/v1/jobs/{id}/release", permit(Permission::ChangeJobs, post(jobs::release)))
+        .route("/v1/jobs/{id}/package-link", permit(Permission::ChangeJobs, post(exports::make_link)))
         .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
         .route(
             "/v1/holds",
@@ -67,7 +71,9 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(identified.clone())
-        .with_state(state);
+        .with_state(state.clone());
+    let by_link =
+        Router::new().route("/api/v1/exports/{id}", get(exports::download).head(exports::look)).with_state(state);
     // A nested router does not see the bare prefix with a slash.
-    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified))
+    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified)).merge(by_link)
 }

@@ -29,6 +29,7 @@ mod outside;
 mod purge;
 mod receipts;
 mod redact;
+mod packages;
 mod residues;
 mod retention;
 mod stopped_worker;

@@ -10,6 +10,7 @@ use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::evidence::receipt::{self, Signer};
+use crate::export::Packages;
 use crate::hold::Holds;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
@@ -31,13 +32,14 @@ pub struct ApiState {
     pub(super) clock: Clock,
     pub(super) wake: Wake,
     signer: Signer,
+    packages: Option<Packages>,
     pub(super) holds: Holds,
 }
 
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, retention: None, store, clock, wake, signer, holds }
+        Self { planner: None, packages: None, retention: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
@@ -60,6 +62,17 @@ impl ApiState {
             PlanError::Store(error) => unavailable(error),
             PlanError::Unreadable(_) => Problem::NoPlan,
         })
+    }
+
+    /// Also hands out data request packages; without, none is found.
+    #[must_use]
+    pub fn with_packages(self, packages: Packages) -> Self {
+        Self { packages: Some(packages), ..self }
+    }
+
+    /// The desk that hands out data request packages.
+    pub(super) fn packages(&self) -> Result<&Packages, Problem> {
+        self.packages.as_ref().ok_or(Problem::NotFound)
     }
 
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.
