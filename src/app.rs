@@ -2,6 +2,7 @@
 
 pub mod data_map;
 mod doors;
+pub mod retention;
 mod signer;
 
 use std::path::{Path, PathBuf};
@@ -149,7 +150,7 @@ pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
     };
     let keys = config.data_map.match_keys.iter();
     let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
-    Ok(map.with_match_keys(keys.collect())?)
+    Ok(map.with_match_keys(keys.collect())?.with_retention(&config.retention.policies)?)
 }
 
 /// Reads the data map and holds its default store's part against the live schema.
@@ -405,6 +406,7 @@ impl App {
             let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);
             let (wake, shutdown) = (self.wake.clone(), self.shutdown.clone());
             rest.spawn(scheduler::sweep(self.suppression(), ledger, wake, every, shutdown));
+            rest.spawn(self.leader(self.shutdown.clone()).run());
         }
         rest.spawn(self.wake.clone().announce(self.store.clone(), self.shutdown.clone()));
         self.shutdown.cancelled().await;

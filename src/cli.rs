@@ -24,6 +24,7 @@ mod plan;
 mod redact;
 mod replay;
 mod report;
+mod retention;
 mod serve;
 mod suppression;
 mod unseal;
@@ -71,6 +72,7 @@ pub enum Command {
     Plan(plan::Args),
     Holds(holds::Args),
     Report(report::Args),
+    Retention(retention::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
     Replay(replay::Args),
@@ -106,6 +108,7 @@ impl Cli {
             Command::Plan(args) => plan::run(context, args).await,
             Command::Holds(args) => holds::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
+            Command::Retention(args) => retention::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),
             Command::Replay(args) => replay::run(context, args).await,

@@ -10,7 +10,7 @@ mod webhook;
 
 use axum::Router;
 
-pub use api::{ApiState, Cursor, holds, view};
+pub use api::{ApiState, Cursor, holds, retention, view};
 pub use auth::{Caller, Permission, Role, Tokens};
 pub use error::Problem;
 pub use health::{Finding, Readiness};

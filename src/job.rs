@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod command;
+pub mod deadline;
 pub mod legal_hold;
 pub mod machine;
 pub mod query;

@@ -22,6 +22,7 @@ pub mod erasure;
 pub mod export;
 pub mod evidence;
 pub mod suppression;
+pub mod retention;
 pub mod job;
 pub mod intake;
 

@@ -1,5 +1,7 @@
 //! Timers only: which room to call, how often, with which limit.
 
+pub mod leader;
+
 use std::time::Duration;
 
 use crate::export;

@@ -20,6 +20,7 @@ pub mod legal_hold;
 pub mod suppression;
 pub mod export_package;
 pub mod export_part;
+pub mod scheduler_lease;
 pub mod sealing_key;
 
 pub mod reference;

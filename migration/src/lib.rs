@@ -17,6 +17,7 @@ mod m20261121_000004_plans;
 mod m20261121_000005_legal_holds;
 mod m20261121_000006_package_links;
 mod m20261121_000008_suppression;
+mod m20261121_000009_retention;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_legal_holds::Migration),
             Box::new(m20261121_000006_package_links::Migration),
             Box::new(m20261121_000008_suppression::Migration),
+            Box::new(m20261121_000009_retention::Migration),
         ]
     }
 

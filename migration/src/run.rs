@@ -144,6 +144,7 @@ pub const OWN_TABLES: &[&str] = &[
     "AuditLog",
     "DeletionReceipt",
     "RetentionRun",
+    "SchedulerLease",
     "LegalHold",
     "Suppression",
     "SuppressionKey",

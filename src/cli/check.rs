@@ -81,6 +81,12 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Err(errors) => findings.bad("configuration", true, errors.to_string()),
     }
     check_keys(&config, &mut findings);
+    if config.retention.dry_run {
+        findings.bad("retention", true, "retention.dry_run is on: nothing is purged");
+    } else {
+        let schedule = config.retention.schedule.as_ref();
+        findings.good("retention", schedule.map_or("not scheduled".to_owned(), crate::retention::Schedule::in_words));
+    }
     match open_store(&config).await {
         Err(error) => findings.bad("database", false, told(error)),
         Ok(store) => {

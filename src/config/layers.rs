@@ -128,6 +128,12 @@ impl Layers {
         parts
     }
 
+    /// All keys under a prefix, without it.
+    pub(super) fn keys_under(&self, prefix: &str) -> Vec<String> {
+        let under = self.entries.range(prefix.to_owned()..).map_while(|(key, _)| key.strip_prefix(prefix));
+        under.map(str::to_owned).collect()
+    }
+
     /// The names of all secrets right under a prefix, given directly or as files.
     pub(super) fn secrets_under(&self, prefix: &str) -> Vec<String> {
         let under = self.entries.range(prefix.to_owned()..).map_while(|(key, _)| key.strip_prefix(prefix));

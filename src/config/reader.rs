@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::Effective;
 use super::layers::{Entry, Layers, Origin, Raw};
 use super::problem::{ConfigErrors, Problem};
+use crate::erasure::data_map::Period;
 
 pub(super) struct Reader {
     layers: Layers,
@@ -54,6 +55,21 @@ impl Reader {
             T::try_from(number.filter(|number| range.contains(number))?).ok()
         })
         .unwrap_or_default()
+    }
+
+    /// A number of days within a range, or `never`.
+    pub(super) fn days_or_never(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<Period> {
+        let expected = format!("a whole number of days from {} to {}, or \"never\"", range.start(), range.end());
+        self.parsed(key, &expected, |raw| {
+            let number = match raw {
+                Raw::Typed(Value::String(text)) | Raw::Text(text) if text.trim() == "never" => {
+                    return Some(Period::Never);
+                }
+                Raw::Typed(value) => value.as_u64(),
+                Raw::Text(text) => text.trim().parse().ok(),
+            };
+            u32::try_from(number.filter(|number| range.contains(number))?).ok().map(Period::Days)
+        })
     }
 
     /// A list of whole numbers within a range: comma-separated in text.

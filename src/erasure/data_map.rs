@@ -6,6 +6,7 @@
 mod bind;
 mod raw;
 mod reader;
+pub mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::seal::Pii;
 use crate::store::target::{Ident, Kind, MaskedColumn, Reach, ShopTable, Way};
 
 pub use raw::RawDates as Dates;
+pub use retention::{Period, Policy, Rule};
 
 /// The map of the reference app, compiled in.
 pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
@@ -26,12 +28,13 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 14] = [
+pub const OWN_TABLES: [&str; 15] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
     "DeletionReceipt",
     "RetentionRun",
+    "SchedulerLease",
     "LegalHold",
     "Suppression",
     "SuppressionKey",
@@ -149,6 +152,8 @@ pub struct MappedTable {
     pub order: Option<i64>,
     /// How its columns hold instants, when the file says so.
     pub dates: Option<Dates>,
+    /// How long its rows are kept: a row goes as soon as one of these says so. None: nothing purges it.
+    pub retention: Vec<Rule>,
     /// Its primary key, once it was held against the live schema.
     pub key: Vec<Ident>,
 }
@@ -186,6 +191,8 @@ pub struct MappedShop {
     pub table: ShopTable,
     /// What its id column holds.
     pub id_kind: Kind,
+    /// The column with the shop's own choice of days.
+    pub retention_days: Option<Ident>,
     /// The key of the shop row's counter in a job's result.
     pub result_key: String,
     /// Why the row stays after `shop/redact`; none: it is deleted.

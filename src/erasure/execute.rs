@@ -3,6 +3,8 @@
 //! A batch of small targets is one pass of set-based statements, one per table and way. A large shop is taken in bounded
 //! steps, each in the caller's own transaction. The caller has checked its claims in that transaction before.
 
+pub mod expired;
+pub mod retention_days;
 pub mod uninstall;
 
 use std::collections::{HashMap, HashSet};

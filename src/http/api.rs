@@ -12,6 +12,8 @@
 //! holds(&self, filter: hold::Filter, limit: u16)              -> Result<HoldPage, Problem>
 //! place_hold(&self, caller: &Caller, wish: &Wish)             -> Result<HoldView, Problem>           BadBody
 //! release_hold(&self, caller: &Caller, id: &str)              -> Result<ReleasedView, Problem>       HoldNotFound, HoldReleased
+//! runs(&self, filter: &retention::Filter, limit: u16)         -> Result<RunPage, Problem>
+//! start(&self, wish: retention::Wish)                         -> Result<Started, Problem>            RunAtWork, ClockJumped
 //! ```
 //!
 //! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
@@ -24,11 +26,12 @@ mod jobs_source;
 mod query;
 mod receipts;
 mod reports;
+pub mod retention;
 pub mod view;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, post, put};
 
 use super::auth::{Permission, Tokens, identify, permit};
 use super::error;
@@ -53,6 +56,16 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route(
             "/v1/holds",
             permit(Permission::ReadHolds, get(holds::list)).merge(permit(Permission::ChangeHolds, post(holds::place))),
+        )
+        .route(
+            "/v1/shops/{domain}/retention",
+            permit(Permission::ReadRetention, get(retention::choice))
+                .merge(permit(Permission::ChangeRetention, put(retention::choose))),
+        )
+        .route(
+            "/v1/retention/runs",
+            permit(Permission::ReadRetention, get(retention::runs))
+                .merge(permit(Permission::ChangeRetention, post(retention::start))),
         )
         .route("/v1/holds/{id}", permit(Permission::ChangeHolds, delete(holds::release)))
         .fallback(error::not_found)

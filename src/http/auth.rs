@@ -41,6 +41,10 @@ pub enum Permission {
     ReadHolds,
     /// Place and release legal holds.
     ChangeHolds,
+    /// See what shops chose, and retention runs.
+    ReadRetention,
+    /// Choose for a shop, and start retention runs.
+    ChangeRetention,
 }
 
 impl Role {
@@ -68,8 +72,10 @@ impl Role {
     /// Whether this role reaches as far as `permission`.
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
-            Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds => true,
-            Permission::ChangeJobs | Permission::ChangeHolds => matches!(self, Self::Admin | Self::Operator),
+            Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds | Permission::ReadRetention => true,
+            Permission::ChangeJobs | Permission::ChangeHolds | Permission::ChangeRetention => {
+                matches!(self, Self::Admin | Self::Operator)
+            }
         }
     }
 }
@@ -83,6 +89,8 @@ impl Permission {
             Self::ReadReports => "read reports",
             Self::ReadHolds => "read legal holds",
             Self::ChangeHolds => "change legal holds",
+            Self::ReadRetention => "see retention",
+            Self::ChangeRetention => "change retention",
         }
     }
 }
@@ -214,7 +222,7 @@ mod tests {
 
     #[test]
     fn only_admins_and_operators_change_jobs_and_holds() {
-        for change in [Permission::ChangeJobs, Permission::ChangeHolds] {
+        for change in [Permission::ChangeJobs, Permission::ChangeHolds, Permission::ChangeRetention] {
             let changers = [Role::Admin, Role::Operator, Role::Viewer, Role::Auditor].map(|r| r.may(change));
             assert_eq!(changers, [true, true, false, false]);
         }

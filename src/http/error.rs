@@ -74,6 +74,12 @@ pub enum Problem {
     HoldNotFound,
     /// The legal hold was released before.
     HoldReleased,
+    /// No row of the app's names that shop, or its shops do not choose.
+    ShopNotFound,
+    /// A retention run is at work already.
+    RunAtWork,
+    /// Our clock and the database's are too far apart to purge anything.
+    ClockJumped,
     /// The job's state does not allow what was asked.
     TransitionNotAllowed {
         /// The job's status.
@@ -155,6 +161,9 @@ impl Problem {
             Self::LinkGone { .. } => (StatusCode::GONE, "link-gone", "The link is not good any more"),
             Self::HoldNotFound => (StatusCode::NOT_FOUND, "hold-not-found", "There is no such legal hold"),
             Self::HoldReleased => (StatusCode::CONFLICT, "hold-released", "The legal hold was released before"),
+            Self::ShopNotFound => (StatusCode::NOT_FOUND, "shop-not-found", "There is no such shop"),
+            Self::RunAtWork => (StatusCode::CONFLICT, "run-at-work", "Another retention run is at work"),
+            Self::ClockJumped => (StatusCode::CONFLICT, "clock-jumped", "The clocks do not agree: nothing is purged"),
             Self::TransitionNotAllowed { .. } => {
                 (StatusCode::CONFLICT, "transition-not-allowed", "The job's state does not allow this")
             }
@@ -202,6 +211,9 @@ impl Problem {
             | Self::PackageRemoved
             | Self::HoldNotFound
             | Self::HoldReleased
+            | Self::ShopNotFound
+            | Self::RunAtWork
+            | Self::ClockJumped
             | Self::Unavailable
             | Self::Internal => None,
         }

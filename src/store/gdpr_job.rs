@@ -157,7 +157,7 @@ pub async fn insert(conn: &impl ConnectionTrait, jobs: Vec<NewJob>) -> Result<u6
 
 /// An instant `ahead_ms` from now as an SQL expression: by the database's own clock on PostgreSQL, so that workers
 /// whose clocks disagree still agree on leases; by ours on SQLite, where there is one machine.
-fn from_now(backend: DbBackend, clock: &Clock, ahead_ms: i64, values: &mut Vec<Value>) -> String {
+pub(super) fn from_now(backend: DbBackend, clock: &Clock, ahead_ms: i64, values: &mut Vec<Value>) -> String {
     if backend == DbBackend::Postgres {
         values.push(Value::from(clock.offset_ms() + ahead_ms));
         format!("(clock_timestamp() + ${} * interval '1 millisecond')", values.len())

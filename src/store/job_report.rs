@@ -1,9 +1,12 @@
 //! Counts over `"GDPRJob"` for the compliance report.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::StoreError;
+use super::rows::Rows;
 
 /// Jobs of one type in one status with one outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +151,7 @@ pub async fn oldest_open(conn: &impl ConnectionTrait) -> Result<Option<Oldest>, 
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn last_sweep(conn: &impl ConnectionTrait) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let sql = r#"SELECT "finishedAt" FROM "RetentionRun" WHERE "finishedAt" IS NOT NULL AND "error" IS NULL
+    let sql = r#"SELECT "finishedAt" FROM "RetentionRun" WHERE "finishedAt" IS NOT NULL AND "error" IS NULL AND NOT "dryRun"
                  ORDER BY "finishedAt" DESC LIMIT 1"#;
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
     row.map(|row| row.try_get("", "finishedAt").map_err(StoreError::from)).transpose()
@@ -163,4 +166,43 @@ pub async fn open_by_status(conn: &impl ConnectionTrait) -> Result<Vec<(String, 
                  WHERE "status" IN ('queued','processing','retrying','held','failed') GROUP BY 1"#;
     let rows = conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
     rows.iter().map(|row| Ok((row.try_get("", "status")?, count(row, "n")?))).collect()
+}
+
+/// Which of these shops ever asked to be erased, as far as jobs and receipts are still kept.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn shops_asked_to_redact(
+    conn: &impl ConnectionTrait,
+    domains: Vec<String>,
+) -> Result<HashSet<String>, StoreError> {
+    if domains.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let backend = conn.get_database_backend();
+    let mut values = Vec::new();
+    let wanted = Rows::new().text("shop", domains).table(backend, &mut values);
+    let sql = format!(
+        r#"SELECT k."shop" AS "shop" FROM {wanted} AS k
+           WHERE EXISTS (SELECT 1 FROM "GDPRJob" AS j WHERE j."shopDomain"=k."shop" AND j."jobType"='shop_redact')
+              OR EXISTS (SELECT 1 FROM "DeletionReceipt" AS r WHERE r."shopDomain"=k."shop" AND r."jobType"='shop_redact')"#
+    );
+    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter().map(|row| row.try_get("", "shop").map_err(StoreError::from)).collect()
+}
+
+/// How many open jobs were received before each of these instants.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn open_since_before(conn: &impl ConnectionTrait, before: &[DateTime<Utc>]) -> Result<Vec<u64>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut counts = Vec::with_capacity(before.len());
+    for instant in before {
+        let sql = r#"SELECT count(*) AS "n" FROM "GDPRJob"
+                     WHERE "status" IN ('queued','processing','retrying','held','failed') AND "createdAt"<$1"#;
+        let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, [Value::from(*instant)])).await?;
+        counts.push(row.map_or(Ok(0), |row| count(&row, "n"))?);
+    }
+    Ok(counts)
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::legal_hold::{Column, Entity, HoldScope, Model};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, QueryTrait as _, Statement, Value,
+    QueryOrder as _, QueryResult, QuerySelect as _, QueryTrait as _, Statement, Value,
 };
 
 use super::StoreError;
@@ -89,23 +89,34 @@ pub async fn in_force(conn: &impl ConnectionTrait, shops: Vec<String>) -> Result
            SELECT {columns} FROM "{TABLE}" AS h WHERE h."releasedAt" IS NULL AND h."shopDomain" IS NULL"#
     );
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    rows.iter()
-        .map(|row| {
-            let id: String = row.try_get("", "id")?;
-            let scope: String = row.try_get("", "scope")?;
-            let subject: Option<serde_json::Value> = row.try_get("", "subject")?;
-            let unreadable = |column, reason| StoreError::Row { table: TABLE, column, id: id.clone(), reason };
-            let subject =
-                subject_hashes(subject).ok_or_else(|| unreadable("subject", "not lists of hashes by kind"))?;
-            Ok(InForce {
-                scope: scope.parse().map_err(|_| unreadable("scope", "an unknown text"))?,
-                shop_domain: row.try_get("", "shopDomain")?,
-                table_name: row.try_get("", "tableName")?,
-                subject: subject.into_values().flatten().collect(),
-                id,
-            })
-        })
-        .collect()
+    rows.iter().map(read_in_force).collect()
+}
+
+/// All holds in force, in the order of their ids.
+///
+/// # Errors
+/// When the database refuses or does not answer, or a row does not read back.
+pub async fn all_in_force(conn: &impl ConnectionTrait) -> Result<Vec<InForce>, StoreError> {
+    let sql = format!(
+        r#"SELECT "id","scope","shopDomain","tableName","subject" FROM "{TABLE}" WHERE "releasedAt" IS NULL ORDER BY "id""#
+    );
+    let rows = conn.query_all_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+    rows.iter().map(read_in_force).collect()
+}
+
+fn read_in_force(row: &QueryResult) -> Result<InForce, StoreError> {
+    let id: String = row.try_get("", "id")?;
+    let scope: String = row.try_get("", "scope")?;
+    let subject: Option<serde_json::Value> = row.try_get("", "subject")?;
+    let unreadable = |column, reason| StoreError::Row { table: TABLE, column, id: id.clone(), reason };
+    let subject = subject_hashes(subject).ok_or_else(|| unreadable("subject", "not lists of hashes by kind"))?;
+    Ok(InForce {
+        scope: scope.parse().map_err(|_| unreadable("scope", "an unknown text"))?,
+        shop_domain: row.try_get("", "shopDomain")?,
+        table_name: row.try_get("", "tableName")?,
+        subject: subject.into_values().flatten().collect(),
+        id,
+    })
 }
 
 /// Reads the column `subject`; null is nobody.

@@ -35,5 +35,6 @@ mod receipts;
 mod redact;
 mod packages;
 mod residues;
+mod retention;
 mod stopped_worker;
 mod suppression;

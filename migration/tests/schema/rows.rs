@@ -6,8 +6,8 @@ use entity::reference::{
     conversion_job, conversion_log, pixel_event_receipt, reconciliation_report, shop, survey_response,
 };
 use entity::{
-    audit_log, deletion_receipt, export_package, export_part, gdpr_job, legal_hold, retention_run, sealing_key, source,
-    suppression, webhook_log,
+    audit_log, deletion_receipt, export_package, export_part, gdpr_job, legal_hold, retention_run, scheduler_lease,
+    sealing_key, source, suppression, webhook_log,
 };
 use sea_orm_migration::sea_orm::prelude::Decimal;
 use sea_orm_migration::sea_orm::{
@@ -134,6 +134,13 @@ async fn evidence(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
         db,
         retention_run {
             id: text("rr_1"),
+            sweep_id: Some(text("sweep_1")),
+            store: text("default"),
+            rows_due: 1 << 40,
+            because: Some(text("few rows are due")),
+            longest_ms: 249,
+            vacuumed: true,
+            resume: Some(text("page 7")),
             trigger: text("schedule"),
             policy: text("by_shop"),
             table_name: text("ConversionLog"),
@@ -165,6 +172,15 @@ async fn evidence(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
             released_by: None,
         }
     );
+    let lease = scheduler_lease::Model {
+        name: text("scheduler"),
+        owner: text("w"),
+        fence: i64::MAX,
+        lease_until: late,
+        slot_at: Some(early),
+    };
+    scheduler_lease::Entity::insert(lease.clone().into_active_model()).exec_without_returning(db).await.unwrap();
+    assert_eq!(scheduler_lease::Entity::find_by_id("scheduler").one(db).await.unwrap(), Some(lease));
     let tombstone = suppression::Model {
         created_at: early,
         job_id: text("gdpr_1"),

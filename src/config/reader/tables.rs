@@ -49,6 +49,11 @@ impl Reader {
         self.layers.parts_under(prefix)
     }
 
+    /// Everything that stands under a prefix, however deep: `quotes.org` of `policies.quotes.org`.
+    pub(in super::super) fn names_under(&mut self, prefix: &str) -> Vec<String> {
+        self.layers.keys_under(prefix)
+    }
+
     /// The names of the secrets under a prefix that the operator chose: `crm` of `match_keys.crm` and `match_keys.crm_file`.
     pub(in super::super) fn secret_names(&mut self, prefix: &str) -> Vec<String> {
         self.layers.secrets_under(prefix)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::DbBackend;
 
-use super::{MappedTable, Problems, StoreMap};
+use super::{MappedTable, Policy, Problems, StoreMap};
 use crate::store::target::{Catalog, CatalogColumn, Column, Comparison, Held, Ident, Kind, Made, Place, Replacement};
 
 type Live<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a CatalogColumn>>;
@@ -21,7 +21,9 @@ impl StoreMap {
             let shop = &mapped.table;
             if binder.has_table(&shop.table) {
                 let optional =
-                    [&shop.number, &shop.active, &shop.installed_at, &shop.uninstalled_at].into_iter().flatten();
+                    [&shop.number, &shop.active, &shop.installed_at, &shop.uninstalled_at, &mapped.retention_days]
+                        .into_iter()
+                        .flatten();
                 for column in [&shop.id, &shop.domain].into_iter().chain(optional) {
                     binder.column(&shop.table, column);
                 }
@@ -112,6 +114,14 @@ impl<'a> Binder<'a> {
         for subject in &mut table.ways {
             let holder = &tables[subject.way.column.at];
             self.way(holder, &mut subject.way);
+        }
+        for rule in &table.retention {
+            if let Some(column) = rule.policy.counts_from() {
+                self.column(&table.name, column);
+            }
+            if let Policy::ByClass { class, .. } = &rule.policy {
+                self.column(&table.name, class);
+            }
         }
         for mask in &mut table.masks {
             let Some(live) = self.column(&table.name, &mask.column) else { continue };

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::retention::Period;
 use super::{Action, ShopReference};
 
 #[derive(Deserialize)]
@@ -48,6 +50,7 @@ pub(super) struct RawShop {
     pub active: Option<String>,
     pub installed_at: Option<String>,
     pub uninstalled_at: Option<String>,
+    pub retention_days: Option<String>,
     pub result_key: String,
     #[serde(default)]
     pub keep_row: bool,
@@ -64,7 +67,7 @@ pub(super) struct RawTable {
     pub via: Vec<RawHop>,
     pub shop: Option<RawShopColumn>,
     #[serde(rename = "match", default)]
-    pub subject: RawMatches,
+    pub subject: OneOrMany<RawMatch>,
     pub customers_redact: Action,
     pub shop_redact: Action,
     #[serde(default)]
@@ -81,6 +84,8 @@ pub(super) struct RawTable {
     pub exclude: Vec<RawExclude>,
     pub dates: Option<RawDates>,
     pub made_at: Option<RawMadeAt>,
+    #[serde(default)]
+    pub retention: OneOrMany<RawRetention>,
 }
 
 /// The column that says when a row was made: of this table, or of one that `via` leads to.
@@ -96,6 +101,62 @@ pub(super) enum RawMadeAt {
 pub(super) struct RawMadeElsewhere {
     pub column: String,
     pub at: Option<String>,
+}
+
+/// What decides when a row goes.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawPolicy {
+    ByShop,
+    Fixed,
+    After,
+    ByClass,
+    Never,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRetention {
+    pub name: Option<String>,
+    pub policy: RawPolicy,
+    pub since: Option<String>,
+    pub event: Option<String>,
+    pub days: Option<u32>,
+    pub class: Option<String>,
+    #[serde(default)]
+    pub classes: BTreeMap<String, RawPeriod>,
+    pub because: Option<String>,
+    pub days_min: Option<u32>,
+    pub days_max: Option<u32>,
+}
+
+/// A number of days, or `"never"`.
+pub(super) struct RawPeriod(pub Period);
+
+impl<'de> Deserialize<'de> for RawPeriod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DaysOrNever;
+        impl Visitor<'_> for DaysOrNever {
+            type Value = RawPeriod;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of days, or \"never\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, days: i64) -> Result<RawPeriod, E> {
+                let days = u32::try_from(days).map_err(|_| E::invalid_value(Unexpected::Signed(days), &self))?;
+                Ok(RawPeriod(Period::Days(days)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawPeriod, E> {
+                if text != "never" {
+                    return Err(E::invalid_value(Unexpected::Str(text), &self));
+                }
+                Ok(RawPeriod(Period::Never))
+            }
+        }
+        deserializer.deserialize_any(DaysOrNever)
+    }
 }
 
 fn default_store() -> String {
@@ -128,29 +189,34 @@ pub(super) struct RawShopColumn {
     pub at: Option<String>,
 }
 
-/// One way to a subject, or a list of them.
-#[derive(Default)]
-pub(super) struct RawMatches(pub Vec<RawMatch>);
+/// One table of a kind, or a list of them.
+pub(super) struct OneOrMany<T>(pub Vec<T>);
 
-impl<'de> Deserialize<'de> for RawMatches {
+impl<T> Default for OneOrMany<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrSeveral;
-        impl<'de> Visitor<'de> for OneOrSeveral {
-            type Value = RawMatches;
+        struct OneOrSeveral<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrSeveral<T> {
+            type Value = OneOrMany<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a match or a list of matches")
+                f.write_str("a table { … } or a list of them")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawMatches, A::Error> {
-                RawMatch::deserialize(MapAccessDeserializer::new(map)).map(|one| RawMatches(vec![one]))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMany<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawMatches, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawMatches)
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMany<T>, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany)
             }
         }
-        deserializer.deserialize_any(OneOrSeveral)
+        deserializer.deserialize_any(OneOrSeveral(PhantomData))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::raw::{
     RawDates, RawForm, RawLeftOut, RawMadeAt, RawMap, RawMask, RawMatch, RawReplacement, RawShop, RawTable,
 };
+use super::retention;
 use super::{
     Action, By, DEFAULT_STORE, Excluded, Form, LeftOut, MappedShop, MappedTable, OWN_TABLES, Problems, ShopReference,
     StoreMap, SubjectWay,
@@ -53,6 +54,11 @@ pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
     for store in &mut stores {
         store.undivided.clone_from(&undivided);
     }
+    let tables = stores.iter().flat_map(|store| {
+        let days = store.shop.as_ref().is_some_and(|shop| shop.retention_days.is_some());
+        store.tables.iter().map(move |table| (table, days))
+    });
+    retention::across(tables, &mut reader.problems);
     if reader.problems.is_empty() { Ok(stores) } else { Err(Problems(reader.problems)) }
 }
 
@@ -109,6 +115,7 @@ impl Reader {
         let active = optional("active", raw.active.as_deref());
         let installed_at = optional("installed_at", raw.installed_at.as_deref());
         let uninstalled_at = optional("uninstalled_at", raw.uninstalled_at.as_deref());
+        let retention_days = optional("retention_days", raw.retention_days.as_deref());
         self.result_key(&format!("{place}.result_key"), &raw.result_key);
         let ground = raw.ground.as_deref().map(str::trim).filter(|ground| !ground.is_empty()).map(str::to_owned);
         if raw.keep_row && ground.is_none() {
@@ -117,6 +124,7 @@ impl Reader {
         Some(MappedShop {
             table: ShopTable { table: table?, id: id?, domain: domain?, number, active, installed_at, uninstalled_at },
             id_kind: Kind::default(),
+            retention_days,
             result_key: raw.result_key.clone(),
             kept_because: ground.filter(|_| raw.keep_row),
         })
@@ -194,6 +202,7 @@ impl Reader {
             given.unwrap_or_else(|| format!("{word}{rest}"))
         };
         let hops = hops.into_iter().collect::<Option<Vec<_>>>();
+        let retention = retention::read(&raw, &mut self.problems);
         Some(MappedTable {
             reach: Reach { table: name.clone()?, hops: hops?, shop: shop?, made },
             name: name?,
@@ -211,6 +220,7 @@ impl Reader {
             exclude,
             order: raw.order,
             dates: raw.dates,
+            retention,
             key: Vec::new(),
         })
     }

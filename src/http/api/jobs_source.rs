@@ -19,12 +19,15 @@ use crate::job::command::{self, Command, CommandError};
 use crate::job::query::{self, Filter};
 use crate::job::report::{self, ComplianceReport};
 use crate::job::wake::Wake;
+use crate::retention::Retention;
+use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 
 /// Answers the API's questions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ApiState {
     planner: Option<Planner>,
+    pub(super) retention: Option<(Retention, Shutdown)>,
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) wake: Wake,
@@ -36,13 +39,19 @@ pub struct ApiState {
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, packages: None, store, clock, wake, signer, holds }
+        Self { planner: None, packages: None, retention: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
     #[must_use]
     pub fn with_planner(self, planner: Planner) -> Self {
         Self { planner: Some(planner), ..self }
+    }
+
+    /// Answers questions about retention as well.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention, shutdown: Shutdown) -> Self {
+        Self { retention: Some((retention, shutdown)), ..self }
     }
 
     /// What a job would do now.

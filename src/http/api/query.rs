@@ -8,6 +8,7 @@ use entity::gdpr_job::{JobStatus, JobType};
 use super::Cursor;
 use crate::hold;
 use crate::http::error::Problem;
+use crate::retention;
 
 /// Rows of a page when the caller names no number.
 const LIMIT_DEFAULT: u16 = 50;
@@ -135,6 +136,20 @@ pub(super) fn hold_list(uri: &Uri) -> Result<(hold::Filter, u16), Problem> {
             "released" => Some(false),
             _ => None,
         })?,
+        before: query.take("cursor", "wants the nextCursor of an earlier page", Cursor::parse)?.map(|cursor| cursor.id),
+    };
+    let limit = query.limit()?;
+    query.nothing_else()?;
+    Ok((filter, limit))
+}
+
+/// Reads `sweep`, `table`, `cursor` and `limit`.
+pub(super) fn run_list(uri: &Uri) -> Result<(retention::Filter, u16), Problem> {
+    let mut query = Parameters::read(uri)?;
+    let plain = |text: &str| is_id(text).then(|| text.to_owned());
+    let filter = retention::Filter {
+        sweep_id: query.take("sweep", "wants the sweepId of a run", plain)?,
+        table_name: query.take("table", "wants the name of a table", plain)?,
         before: query.take("cursor", "wants the nextCursor of an earlier page", Cursor::parse)?.map(|cursor| cursor.id),
     };
     let limit = query.limit()?;

@@ -69,7 +69,8 @@ pub async fn wait_for_steps(conn: &impl ConnectionTrait, shop: Option<&str>) -> 
     let sql = format!(r#"SELECT "id" FROM "GDPRJob" WHERE "status"='processing' {of_shop} ORDER BY "id" FOR SHARE"#);
     let values: Vec<Value> = shop.map(Value::from).into_iter().collect();
     conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    Ok(())
+    // Each batch of a retention run shares the run's lease before it looks for holds.
+    crate::store::scheduler_lease::wait_for_batches(conn).await
 }
 
 /// Up to `limit` jobs that are held for `reason`, of a shop or of any, in the order of their ids, after `after`.

@@ -114,3 +114,17 @@ pub async fn database_now(conn: &impl ConnectionTrait) -> Result<Option<DateTime
         conn.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT clock_timestamp() AS now")).await?;
     row.map(|row| row.try_get("", "now").map_err(StoreError::from)).transpose()
 }
+
+/// What time it is by the database's own clock; a file has that of the machine.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn database_clock(conn: &impl ConnectionTrait) -> Result<DateTime<Utc>, StoreError> {
+    if let Some(now) = database_now(conn).await? {
+        return Ok(now);
+    }
+    let sql = "SELECT CAST(strftime('%s','now') AS integer) AS now";
+    let row = conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+    let seconds: i64 = row.map_or(Ok(0), |row| row.try_get("", "now"))?;
+    DateTime::from_timestamp(seconds, 0).ok_or_else(|| StoreError::Refused("the database's clock reads no time".into()))
+}

@@ -58,7 +58,7 @@ pub async fn installations(
 
 /// Reads an instant as databases and apps write it: RFC 3339, PostgreSQL's text, milliseconds since 1970; without a
 /// zone it is UTC.
-fn instant(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(millis) = text.parse::<i64>() {
         return DateTime::from_timestamp_millis(millis);
     }

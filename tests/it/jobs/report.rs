@@ -130,6 +130,13 @@ both_databases! {
         for (id, days, error) in [("a", 3, None), ("b", 2, None), ("c", 1, Some("no disk".to_owned()))] {
             let run = retention_run::Model {
                 id: id.to_owned(),
+                sweep_id: None,
+                store: "default".to_owned(),
+                rows_due: 0,
+                because: None,
+                longest_ms: 0,
+                vacuumed: false,
+                resume: None,
                 trigger: "schedule".to_owned(),
                 policy: "by_shop".to_owned(),
                 table_name: "ConversionLog".to_owned(),
