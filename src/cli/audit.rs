@@ -80,9 +80,10 @@ impl ListArgs {
 
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let Action::List(args) = &args.action;
-    let cursor = args.cursor.as_deref().map(|text| {
-        AuditCursor::parse(text).ok_or_else(|| UsageError("--cursor is not one of ours".to_owned()))
-    });
+    let cursor = args
+        .cursor
+        .as_deref()
+        .map(|text| AuditCursor::parse(text).ok_or_else(|| UsageError("--cursor is not one of ours".to_owned())));
     let cursor = cursor.transpose()?;
     let config = context.config(Vec::new())?;
     let store = open_store(&config).await?;

@@ -203,7 +203,10 @@ impl Log {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; beyond 2^53 entries the last digit does not matter")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float; beyond 2^53 entries the last digit does not matter"
+)]
 fn in_gauge(number: u64) -> f64 {
     number as f64
 }

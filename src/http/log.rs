@@ -44,8 +44,7 @@ async fn tile(State(log): State<Log>, Path(path): Path<String>) -> Result<Respon
 }
 
 fn answer(kind: &'static str, cached: &'static str, body: impl Into<axum::body::Body>) -> Response {
-    let headers =
-        [(CONTENT_TYPE, HeaderValue::from_static(kind)), (CACHE_CONTROL, HeaderValue::from_static(cached))];
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind)), (CACHE_CONTROL, HeaderValue::from_static(cached))];
     (StatusCode::OK, headers, body.into()).into_response()
 }
 

@@ -91,15 +91,9 @@ pub async fn grow(conn: &impl ConnectionTrait, from: u64, to: u64) -> Result<boo
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn raise_minimum(
-    conn: &impl ConnectionTrait,
-    from: u64,
-    to: u64,
-    policy: &str,
-) -> Result<bool, StoreError> {
+pub async fn raise_minimum(conn: &impl ConnectionTrait, from: u64, to: u64, policy: &str) -> Result<bool, StoreError> {
     let sql = r#"UPDATE "AuditTree" SET "minimumIndex"=$3,"policy"=$4 WHERE "id"=$1 AND "minimumIndex"=$2"#;
-    let values =
-        [Value::from(ID), Value::from(from.cast_signed()), Value::from(to.cast_signed()), Value::from(policy)];
+    let values = [Value::from(ID), Value::from(from.cast_signed()), Value::from(to.cast_signed()), Value::from(policy)];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
 }
@@ -115,7 +109,8 @@ pub async fn tiles(conn: &impl ConnectionTrait, places: &[(u8, u64)]) -> Result<
     }
     let mut any = Condition::any();
     for (level, number) in places {
-        let place = Column::Level.eq(i32::from(*level)).and(Column::Number.eq(number.cast_signed()));
+        let place =
+            Condition::all().add(Column::Level.eq(i32::from(*level))).add(Column::Number.eq(number.cast_signed()));
         any = any.add(place);
     }
     let rows = Entity::find().filter(any).all(conn).await?;

@@ -20,6 +20,9 @@ impl Log {
     /// # Errors
     /// [`LogError::is_contradiction`] tells the errors that forbid to sign; else it is tried again next time.
     pub async fn sign(&self) -> Result<Option<SignedCheckpoint>, LogError> {
+        if !self.may_be_due().await? {
+            return Ok(None);
+        }
         let tx = self.store.begin_write().await?;
         let head = audit_tree::head_locked(&*tx).await?;
         let now = self.clock.now();
@@ -35,7 +38,7 @@ impl Log {
 
         if let Some(filed) = filed.filter(|_| in_file > in_table) {
             // A process was killed between file and table. What it signed holds, and is published now.
-            self.store_checkpoint(&tx, &filed, now).await?;
+            self.store_checkpoint(&*tx, &filed, now).await?;
             tx.commit().await?;
             return Ok(Some(filed));
         }
@@ -44,8 +47,7 @@ impl Log {
                 // Another process signed, on a machine with another file.
                 self.to_file(&signed).await?;
             }
-            let every = TimeDelta::from_std(self.sign_every).unwrap_or(TimeDelta::MAX);
-            if in_table == head.size || (now - signed_at).abs() < every {
+            if in_table == head.size || (now - signed_at).abs() < self.interval() {
                 tx.rollback().await?;
                 return Ok(None);
             }
@@ -60,10 +62,29 @@ impl Log {
         self.at(Step::Signed)?;
         self.to_file(&signed).await?;
         self.at(Step::Filed)?;
-        self.store_checkpoint(&tx, &signed, now).await?;
+        self.store_checkpoint(&*tx, &signed, now).await?;
         self.at(Step::Stored)?;
         tx.commit().await?;
         Ok(Some(signed))
+    }
+
+    /// Whether there is anything to sign, to bring in step or to refuse. Takes no lock: it is asked several times a second.
+    async fn may_be_due(&self) -> Result<bool, LogError> {
+        let head = audit_tree::head(self.store.db()).await?;
+        let Some(latest) = audit_tree::latest(self.store.db(), &head.origin).await? else {
+            return Ok(head.size > 0 || self.file.is_some());
+        };
+        let in_table = latest.size.unsigned_abs();
+        let in_step = match &self.file {
+            None => true,
+            Some(_) => self.filed(&head).await?.is_some_and(|filed| filed.note() == latest.note),
+        };
+        let rests = in_table == head.size || (self.clock.now() - latest.signed_at).abs() < self.interval();
+        Ok(!in_step || !rests || in_table > head.size)
+    }
+
+    fn interval(&self) -> TimeDelta {
+        TimeDelta::from_std(self.sign_every).unwrap_or(TimeDelta::MAX)
     }
 
     /// Refuses when the tree contradicts what was signed: the table's latest checkpoint, or the file's.

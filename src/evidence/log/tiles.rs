@@ -87,7 +87,7 @@ impl Tiles {
 
     /// Takes a node that became complete.
     pub fn take(&mut self, node: Node, hash: &Hash) {
-        if node.level % HEIGHT == 0 {
+        if node.level.is_multiple_of(HEIGHT) {
             let place = (node.level / HEIGHT, node.index / WIDTH);
             self.tiles.entry(place).or_default().extend_from_slice(hash);
             self.changed.insert(place);
@@ -175,8 +175,27 @@ mod tests {
         assert_eq!(path("63/000.p/255"), Some((Some(63), 0, 255)));
         assert_eq!(path("entries/x001/000.p/1"), Some((None, 1000, 1)));
         for bad in [
-            "", "0", "0/", "64/000", "00/000", "-1/000", "0/0", "0/0000", "0/x000/001", "0/x01/001", "0/001/002", "0/x001",
-            "0/000.p/0", "0/000.p/256", "0/000.p/01", "0/000.p/", "0/000.p", "0/000/", "/0/000", "entry/000", "+1/000",
+            "",
+            "0",
+            "0/",
+            "64/000",
+            "00/000",
+            "-1/000",
+            "0/0",
+            "0/0000",
+            "0/x000/001",
+            "0/x01/001",
+            "0/001/002",
+            "0/x001",
+            "0/000.p/0",
+            "0/000.p/256",
+            "0/000.p/01",
+            "0/000.p/",
+            "0/000.p",
+            "0/000/",
+            "/0/000",
+            "entry/000",
+            "+1/000",
             "0/x999/x999/x999/x999/x999/x999/x999/999",
         ] {
             assert_eq!(path(bad), None, "{bad}");

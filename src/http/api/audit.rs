@@ -117,12 +117,7 @@ pub(super) async fn list(State(api): State<ApiState>, uri: Uri) -> Result<Json<A
 
 impl ApiState {
     /// The entries that pass `filter`, the newest first, with the cursor of the next page.
-    pub async fn audit(
-        &self,
-        filter: &Filter,
-        after: Option<&AuditCursor>,
-        limit: u16,
-    ) -> Result<AuditPage, Problem> {
+    pub async fn audit(&self, filter: &Filter, after: Option<&AuditCursor>, limit: u16) -> Result<AuditPage, Problem> {
         let page = audit::query::page(&self.store, filter, after.map(|cursor| &cursor.0), limit.into()).await;
         let (entries, more) = page.map_err(unavailable)?;
         Ok(AuditPage::of(entries, more))

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use entity::audit_log::{Column, Entity};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
-    Value,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement, Value,
 };
 
 use crate::store::StoreError;

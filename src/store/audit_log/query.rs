@@ -54,7 +54,7 @@ pub async fn list(
 ) -> Result<Vec<Model>, StoreError> {
     let mut query = Entity::find().filter(filter.condition());
     if let Some(Before { created_at, id }) = before {
-        let same = Column::CreatedAt.eq(*created_at).and(Column::Id.lt(id.as_str()));
+        let same = Condition::all().add(Column::CreatedAt.eq(*created_at)).add(Column::Id.lt(id.as_str()));
         // The first half lets the index begin where the page does.
         query = query
             .filter(Column::CreatedAt.lte(*created_at))
