@@ -111,7 +111,8 @@ fn changing(method: &Method) -> Action {
 
 /// The id in a path, where its route has one; `*` for all of a kind.
 fn id_in(route: &str, path: &str) -> String {
-    let places = route.split('/').zip(path.split('/'));
+    // From the end: a nested router has cut off where the path begins.
+    let places = route.rsplit('/').zip(path.rsplit('/'));
     let id = places.filter(|(part, _)| part.starts_with('{')).map(|(_, id)| id).next();
     id.filter(|id| super::api::is_id(id) || super::api::is_shop(id)).unwrap_or("*").to_owned()
 }
@@ -251,6 +252,7 @@ mod tests {
     #[test]
     fn the_id_of_an_entry_is_the_paths_and_nothing_else_that_a_caller_wrote() {
         assert_eq!(id_in("/api/v1/jobs/{id}/retry", "/api/v1/jobs/gdpr_1/retry"), "gdpr_1");
+        assert_eq!(id_in("/api/v1/jobs/{id}", "/v1/jobs/gdpr_1"), "gdpr_1");
         assert_eq!(id_in("/api/v1/jobs", "/api/v1/jobs"), "*");
         assert_eq!(id_in("/api/v1/jobs/{id}", "/api/v1/jobs/john%40example.com"), "*");
     }

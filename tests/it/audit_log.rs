@@ -1,7 +1,9 @@
 //! The audit log: every entry gets one place, what was signed binds, old bodies go, and everything still verifies.
 
 mod api;
+mod cost;
 mod guards;
+mod killed;
 mod kills;
 mod places;
 mod pruning;
@@ -43,10 +45,14 @@ impl House {
 
     /// The log as one process has it.
     pub fn log(&self) -> Log {
+        self.log_over(self.store().clone())
+    }
+
+    pub fn log_over(&self, store: efface::store::Store) -> Log {
         let keyring = Keyring::load(self.keys_file().as_ref()).unwrap();
         let settings =
             LogSettings { sign_every: std::time::Duration::from_secs(1), file: Some(self.checkpoint_file()) };
-        Log::new(self.store().clone(), self.clock.clone(), &keyring, settings)
+        Log::new(store, self.clock.clone(), &keyring, settings)
     }
 
     /// Appends that many entries, in one transaction.

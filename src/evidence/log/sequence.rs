@@ -32,12 +32,13 @@ impl Log {
 
     async fn sequence_batch(&self, batch_max: usize) -> Result<usize, LogError> {
         let db = self.store.db();
+        // The size first: whoever places any of these entries meanwhile moves it.
+        let from = audit_tree::head(db).await?.size;
         let entries = place::unplaced(db, batch_max as u64).await?;
         if entries.is_empty() {
             return Ok(0);
         }
         let count = entries.len();
-        let from = audit_tree::head(db).await?.size;
         let mut tiles = Tiles::of_edge(db, from).await?;
         // Some ten hashes per field of an entry: not on the threads that answer webhooks.
         let worked_out = tokio::task::spawn_blocking(move || {

@@ -84,3 +84,53 @@ both_databases! {
         house.refuses(r#"UPDATE "AuditTree" SET "minimumIndex"=3"#).await;
     }
 }
+
+on_postgres! {
+    /// The roles of `deploy/postgres/roles.sql`: who writes cannot rewrite, who keeps the log can do just that.
+    async fn the_role_of_a_writer_can_append_and_nothing_else(house: House) {
+        use sea_orm::{ConnectOptions, Database};
+        house.append(4).await;
+        house.tend().await.unwrap();
+        house.append(1).await;
+        // Roles belong to the whole server: two tests must not make them at once.
+        let roles = crate::docs::text::read("deploy/postgres/roles.sql");
+        house.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; COMMIT")).await;
+        let mut options = ConnectOptions::new(house.url());
+        options.max_connections(1).sqlx_logging(false);
+        let db = Database::connect(options).await.unwrap();
+        let entry = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","createdAt")
+                       VALUES ('by role','system','x','read','x','x',now())"#;
+        db.execute_unprepared("SET ROLE efface_writer").await.unwrap();
+        db.execute_unprepared(entry).await.unwrap();
+        let placing = r#"UPDATE "AuditLog" SET "leafIndex"=3 WHERE "leafIndex" IS NULL"#;
+        for sql in [
+            placing,
+            r#"UPDATE "AuditLog" SET "actorId"='x'"#,
+            r#"DELETE FROM "AuditLog""#,
+            r#"TRUNCATE "AuditLog""#,
+            r#"UPDATE "AuditTree" SET "minimumIndex"=4"#,
+            r#"UPDATE "AuditTile" SET "hashes"="hashes""#,
+            r#"DELETE FROM "AuditTile""#,
+            r#"DELETE FROM "AuditCheckpoint""#,
+            r#"INSERT INTO "AuditCheckpoint" SELECT * FROM "AuditCheckpoint""#,
+            r#"DROP TRIGGER "AuditLog_guard" ON "AuditLog""#,
+            r#"ALTER TABLE "AuditLog" DISABLE TRIGGER USER"#,
+            r"SET session_replication_role = replica",
+        ] {
+            let error = db.execute_unprepared(sql).await.expect_err(sql).to_string();
+            assert!(error.contains("42501") || error.contains("permission denied") || error.contains("must be owner"), "{sql}: {error}");
+        }
+        // The keeper does its work, as a process of its own with that role.
+        db.execute_unprepared("RESET ROLE").await.unwrap();
+        let url = format!("{}{}options=-crole%3Defface_keeper", house.url(), if house.url().contains('?') { "&" } else { "?" });
+        let store = efface::store::Store::connect(&url, efface::store::PoolLimits::default()).await.unwrap();
+        let as_keeper = house.log_over(store.clone());
+        house.advance(TimeDelta::days(1));
+        assert_eq!(as_keeper.tend().await.unwrap().signed, Some(6));
+        assert_eq!(as_keeper.prune(house.clock.now()).await.unwrap().rows, 6);
+        let refused = store.db().execute_unprepared(r#"UPDATE "AuditLog" SET "actorId"='x'"#).await;
+        assert!(refused.is_err());
+        store.close().await;
+        db.close().await.unwrap();
+    }
+}

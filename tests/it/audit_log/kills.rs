@@ -19,10 +19,11 @@ both_databases! {
             let killed = house.log().stopped_at(move |at| at == step);
             // Everything before the last round is a day old: pruned, as far as it is signed.
             let cutoff = house.clock.now() - TimeDelta::hours(12);
-            let outcome = match killed.tend().await {
-                Ok(_) => killed.prune(cutoff).await.map(|_| ()),
-                Err(error) => Err(error),
-            };
+            let mut outcome = killed.tend().await.map(|_| ());
+            house.verify_log(&mut leaves).await;
+            if outcome.is_ok() {
+                outcome = killed.prune(cutoff).await.map(|_| ());
+            }
             match outcome {
                 Err(LogError::Stopped(at)) => {
                     assert_eq!(at, step);
@@ -36,6 +37,7 @@ both_databases! {
             house.append(2).await;
             appended += 2;
             house.tend().await.unwrap();
+            house.verify_log(&mut leaves).await;
             let pruned = house.log().prune(cutoff).await.unwrap();
             house.tend().await.unwrap();
             house.verify_log(&mut leaves).await;

@@ -105,7 +105,7 @@ both_databases! {
 
 impl House {
     /// A leaf's hash as the tile has it.
-    async fn leaf_of(&self, index: u64) -> [u8; 32] {
+    pub async fn leaf_of(&self, index: u64) -> [u8; 32] {
         use entity::audit_tile::Entity;
         use sea_orm::EntityTrait as _;
         let number = i64::try_from(index / 256).unwrap();
