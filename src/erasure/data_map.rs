@@ -26,10 +26,13 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 14] = [
+pub const OWN_TABLES: [&str; 17] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
+    "AuditTree",
+    "AuditTile",
+    "AuditCheckpoint",
     "DeletionReceipt",
     "RetentionRun",
     "LegalHold",

@@ -75,7 +75,7 @@ both_databases! {
             }
             polls += 1;
         }
-        assert!(polls > 8, "dropped at {polls} waits only");
+        assert!(polls > 4, "dropped at {polls} waits only");
         house.tend().await.unwrap();
         let tree = house.verify_log(&mut leaves).await;
         assert_eq!(tree.size(), 3 * polls);
