@@ -24,7 +24,7 @@ use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::evidence::log::{Log, LogSettings};
 use crate::evidence::receipt::Signer;
-use crate::export::Exporter;
+use crate::export::{Exporter, LinkSettings, Packages};
 use crate::hold::Holds;
 use crate::http;
 use crate::intake::Intake;
@@ -44,6 +44,8 @@ use crate::webhook::Secrets;
 
 pub use signer::signer;
 
+/// Data requests that a process collects at the same time: each holds a connection for long.
+const READERS_MAX: usize = 4;
 /// How long tasks may take to come to an end once a shutdown has begun.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -206,6 +208,22 @@ fn make_keys(path: &Path) -> Result<(), AppError> {
     }
 }
 
+/// The desk that hands out data request packages, for a process that runs nothing else.
+///
+/// # Errors
+/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
+pub fn open_packages(config: &Config, store: &Store, clock: Clock) -> Result<Packages, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(packages(config, store.clone(), keys, keyring, clock))
+}
+
+fn packages(config: &Config, store: Store, keys: ContentKeys, keyring: Arc<Keyring>, clock: Clock) -> Packages {
+    let public_url = config.export.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
+    let links = LinkSettings { public_url, valid: TimeDelta::hours(config.export.link_hours.into()) };
+    Packages::new(store, keys, keyring, clock, links)
+}
+
 /// The room of legal holds, for a command that opens no house.
 ///
 /// # Errors
@@ -229,6 +247,8 @@ pub struct App {
     store: Store,
     keys: ContentKeys,
     signer: Signer,
+    exporter: Exporter,
+    packages: Packages,
     intake: Intake,
     holds: Holds,
     secrets: Secrets,
@@ -255,6 +275,9 @@ impl App {
         data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
+        let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
+        let exporter = Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers);
+        let packages = packages(&config, store.clone(), keys.clone(), Arc::clone(&keyring), clock.clone());
         let tombstones = Tombstones::new(Arc::clone(&keyring), stores.clone(), suppression_settings(&config));
         let prepared = tombstones.prepare_function().await;
         prepared.map_err(|error| AppError::Database(config.database.url.masked(), error))?;
@@ -264,7 +287,22 @@ impl App {
         let of_map = stores.default_store().0.shop.clone().map(|shop| shop.table);
         let made = Arc::clone(&keyring);
         let intake = Intake::new(store.clone(), made, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
-        Ok(Self { config, clock, store, keys, signer, intake, holds, secrets, stores, keyring, wake, shutdown })
+        Ok(Self {
+            config,
+            clock,
+            store,
+            keys,
+            signer,
+            exporter,
+            packages,
+            intake,
+            holds,
+            secrets,
+            stores,
+            keyring,
+            wake,
+            shutdown,
+        })
     }
 
     /// The database, for whoever wants to look on.
@@ -304,6 +342,11 @@ impl App {
     /// What signs receipts.
     pub fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// The desk that hands out data request packages.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
     }
 
     /// The bell that intake rings and workers hear.
@@ -356,6 +399,7 @@ impl App {
             let settings = SchedulerSettings {
                 rescue_every: (self.config.jobs.lease / 4).clamp(Duration::from_millis(100), Duration::from_secs(15)),
                 count_every: Duration::from_secs(15),
+                expire_every: Duration::from_mins(1),
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
             let every = self.config.evidence.checkpoint_every;
@@ -424,7 +468,7 @@ impl App {
         Tools {
             stores: self.stores.clone(),
             masker: Masker::new(Arc::clone(&self.keyring)),
-            exporter: Exporter::new(self.stores.clone(), self.keys.clone(), self.config.export.keep_days),
+            exporter: self.exporter.clone(),
             signer: self.signer.clone(),
             holds: self.holds.clone(),
             planner: self.planner(),

@@ -27,6 +27,8 @@ pub enum Actor {
     Operator(String),
     /// Somebody who was not let in.
     Stranger,
+    /// Whoever held an export link; nothing more is known of them.
+    LinkHolder,
 }
 
 /// Something that was done.
@@ -56,6 +58,7 @@ pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Ve
                 Actor::System(part) => ("system", part.to_owned()),
                 Actor::Operator(name) => ("operator", name),
                 Actor::Stranger => ("stranger", "unknown".to_owned()),
+                Actor::LinkHolder => ("link", "holder".to_owned()),
             };
             NewEntry {
                 id: id::row(),

@@ -1,133 +1,76 @@
-//! Collects what is held of a subject for `customers/data_request`, and keeps it sealed until it is handed over.
+//! Answers `customers/data_request`: collects what is held of a customer, keeps it sealed, hands it to the merchant as a
+//! zip, and takes it away when its time is over.
 //!
-//! One snapshot for all tables; parts of bounded size, each sealed on its own, so that memory does not grow with what
-//! is held.
+//! [`collect`] reads the rows in one snapshot and seals them part by part. [`archive`] writes the zip out of the parts
+//! while it is read, so that neither collecting nor handing over needs memory or disk that grow with what is held; only
+//! a single row is never taken apart. [`packages`] is the desk: operators make links and files there, merchants fetch.
+//! [`expire`] removes the parts. `docs/data-requests.md` tells merchants and operators the same.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod archive;
+pub mod collect;
+pub mod contents;
+mod csv;
+mod json;
+pub mod link;
+mod page;
+pub mod packages;
+pub mod recipient;
+pub mod removal;
+mod row;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use entity::export_package::{Model, PackageStatus};
-use entity::export_part;
-use entity::sealing_key::KeyPurpose;
-use sea_orm::ConnectionTrait;
-use serde_json::json;
+pub use collect::{Collecting, Exporter, Kept};
+pub use link::Link;
+pub use packages::{Download, LinkSettings, Packages};
+pub use recipient::Recipient;
+pub use removal::{Expired, expire};
 
-use crate::erasure::data_map::StoreMap;
-use crate::erasure::plan::{Plan, probe};
-use crate::erasure::stores::Stores;
-use crate::erasure::subject::Target;
-use crate::seal::{Aad, ContentKey, ContentKeyError, ContentKeys, seal};
-use crate::store::target;
-use crate::store::{Store, StoreError, export_package, id};
+use crate::seal::{Aad, ContentKeyError};
+use crate::store::StoreError;
 
-/// Rows of one part.
-const ROWS_PER_PART: usize = 1_000;
+/// The table's name, as the audit log writes it.
+pub const TABLE: &str = "ExportPackage";
 
-/// Collects packages. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Exporter {
-    stores: Stores,
-    keys: ContentKeys,
-    keep: TimeDelta,
+/// Why a package is not handed out, or not handed out whole.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The job is none of ours, is no `data_request`, or has collected nothing yet.
+    #[error("there is no package for job {0}")]
+    NoPackage(String),
+    /// Its parts are still coming.
+    #[error("the package is still being collected")]
+    NotReady,
+    /// Its time was over, or an operator removed it.
+    #[error("the package was removed")]
+    Removed,
+    /// The token was altered, made for another package, or by another installation.
+    #[error("there is no such link")]
+    UnknownLink,
+    /// A link that was good once.
+    #[error("the link {0}")]
+    LinkGone(&'static str),
+    /// As many packages as one process builds at a time are being built.
+    #[error("too many packages are being handed out just now")]
+    Busy,
+    /// What lies in the database is not what was collected.
+    #[error("package {0} is not whole: a part is missing or does not read back")]
+    NotWhole(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] ContentKeyError),
+    #[error("the package could not be written")]
+    Write(#[from] std::io::Error),
+    #[error("the package could not be written as a zip")]
+    Zip(#[from] zip::result::ZipError),
+    #[error("the package could not be encrypted")]
+    Encrypt(#[from] age::EncryptError),
 }
 
-/// What was collected, sealed, and not yet kept.
-#[derive(Debug)]
-pub struct Collected {
-    /// Rows by export key.
-    pub counts: BTreeMap<String, u64>,
-    package_id: String,
-    parts: Vec<export_part::Model>,
+/// The place of a part: a sealed part opens nowhere else.
+fn place<'a>(row: &'a str, shop: &'a str) -> Aad<'a> {
+    Aad { table: "ExportPart", row, column: "sealed", shop }
 }
 
-impl Exporter {
-    /// Packages are kept for `keep_days` after they are ready.
-    pub fn new(stores: Stores, keys: ContentKeys, keep_days: u32) -> Self {
-        Self { stores, keys, keep: TimeDelta::days(i64::from(keep_days)) }
-    }
-
-    /// Reads the subject's rows from every exported table, in one snapshot, and seals them part by part.
-    ///
-    /// # Errors
-    /// When the database refuses or does not answer, or no key can be had to seal with.
-    pub async fn collect(&self, target: &Target) -> Result<Collected, StoreError> {
-        let key = self.keys.current(KeyPurpose::Export).await.map_err(|error| match error {
-            ContentKeyError::Store(error) => error,
-            other => StoreError::Refused(other.to_string()),
-        })?;
-        let package_id = id::package();
-        let mut collected = Collected { counts: BTreeMap::new(), package_id, parts: Vec::new() };
-        for (map, store) in self.stores.all().await? {
-            let read = self.read_store(target, &key, map, store, &mut collected).await;
-            read.map_err(|error| error.of_store(&map.name))?;
-        }
-        Ok(collected)
-    }
-
-    async fn read_store(
-        &self,
-        target: &Target,
-        key: &ContentKey,
-        map: &StoreMap,
-        store: &Store,
-        collected: &mut Collected,
-    ) -> Result<(), StoreError> {
-        let snapshot = store.begin_snapshot().await?;
-        let plan = Plan::lay_out(&snapshot, map, &[(0, target)], &HashMap::new(), false).await?;
-        for (place, table) in map.tables.iter().enumerate().filter(|(_, table)| !table.export.is_empty()) {
-            let keys = plan.keys_of(place);
-            let rows = target::select_matching(&snapshot, &probe(table, &keys), &table.export).await?;
-            for rows in rows.chunks(ROWS_PER_PART) {
-                let sequence = i32::try_from(collected.parts.len()).unwrap_or(i32::MAX);
-                let aad = Aad {
-                    table: "ExportPart",
-                    row: &format!("{}/{sequence}", collected.package_id),
-                    column: "sealed",
-                    shop: &target.shop_domain,
-                };
-                collected.parts.push(export_part::Model {
-                    id: id::row(),
-                    package_id: collected.package_id.clone(),
-                    sequence,
-                    table_name: table.name.as_str().to_owned(),
-                    rows: i32::try_from(rows.len()).unwrap_or(i32::MAX),
-                    sealed: seal(key, &aad, rows.join("\n").as_bytes()),
-                });
-            }
-            collected.counts.insert(table.export_key.clone(), rows.len() as u64);
-        }
-        snapshot.commit().await.map_err(StoreError::from)
-    }
-
-    /// Keeps a package in the caller's transaction, in place of what an earlier attempt at the job may have kept.
-    ///
-    /// # Errors
-    /// When the database refuses or does not answer.
-    pub async fn keep(
-        &self,
-        conn: &impl ConnectionTrait,
-        job_id: &str,
-        shop_domain: &str,
-        collected: Collected,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        export_package::discard(conn, job_id).await?;
-        let package = Model {
-            id: collected.package_id,
-            job_id: job_id.to_owned(),
-            shop_domain: shop_domain.to_owned(),
-            status: PackageStatus::Ready,
-            rows_total: collected.counts.values().sum::<u64>().cast_signed(),
-            counts: json!(collected.counts),
-            created_at: now,
-            ready_at: Some(now),
-            expires_at: now + self.keep,
-            removed_at: None,
-        };
-        export_package::insert_package(conn, package).await?;
-        for part in collected.parts {
-            export_package::insert_part(conn, part).await?;
-        }
-        Ok(())
-    }
+fn place_row(package_id: &str, sequence: i32) -> String {
+    format!("{package_id}/{sequence}")
 }

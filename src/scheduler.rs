@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::evidence::log::{Log, LogError};
+use crate::export;
 use crate::job::rescue::rescue;
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -18,13 +19,16 @@ pub struct SchedulerSettings {
     pub rescue_every: Duration,
     /// Counting the open jobs for the metrics.
     pub count_every: Duration,
+    /// Looking for data request packages whose time is over.
+    pub expire_every: Duration,
 }
 
 /// Runs the timers until shutdown. Several processes may: what they call is safe to be called by many at once.
 pub async fn run(settler: Settler, wake: Wake, settings: SchedulerSettings, shutdown: Shutdown) {
     let mut rescues = tokio::time::interval(settings.rescue_every);
     let mut counts = tokio::time::interval(settings.count_every);
-    for timer in [&mut rescues, &mut counts] {
+    let mut expiries = tokio::time::interval(settings.expire_every);
+    for timer in [&mut rescues, &mut counts, &mut expiries] {
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
@@ -38,6 +42,11 @@ pub async fn run(settler: Settler, wake: Wake, settings: SchedulerSettings, shut
             _ = counts.tick() => {
                 if let Err(error) = count_open_jobs(&settler.store).await {
                     tracing::warn!(error = %error, "open jobs could not be counted");
+                }
+            }
+            _ = expiries.tick() => {
+                if let Err(error) = export::expire(&settler.store, &settler.clock).await {
+                    tracing::warn!(error = %error, "data request packages could not be removed");
                 }
             }
         }

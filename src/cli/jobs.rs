@@ -1,5 +1,7 @@
 //! `efface jobs`: the duties, one by one.
 
+mod package;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -77,6 +79,8 @@ pub enum Action {
         #[arg(long, value_name = "HASH")]
         plan: Option<String>,
     },
+    /// Hand out, or take away, what a data request collected
+    Package(package::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,8 +113,10 @@ fn statuses() -> impl TypedValueParser<Value = JobStatus> {
 }
 
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    if let Action::Cancel { yes, .. } = &args.action {
-        require_yes(*yes, "withdraws the job for good")?;
+    match &args.action {
+        Action::Cancel { yes, .. } => require_yes(*yes, "withdraws the job for good")?,
+        Action::Package(package) => package.confirm()?,
+        _ => {}
     }
     let config = context.config(Vec::new())?;
     let store = open_store(&config).await?;
@@ -124,6 +130,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
             let signer = signer(&config, &load_keys(&config)?);
             (id, Command::Cancel { reason: reason.clone(), signer })
         }
+        Action::Package(package) => return package::run(context, (&config, &store), package).await,
     };
     let actor = Actor::Operator("cli".to_owned());
     let wake = Wake::default();
@@ -195,7 +202,12 @@ fn print(context: &Context, job: &JobView) -> anyhow::Result<()> {
     if context.json() {
         return Ok(output::json(job)?);
     }
-    let serde_json::Value::Object(fields) = serde_json::to_value(job)? else { return Ok(()) };
+    Ok(print_fields(serde_json::to_value(job)?)?)
+}
+
+/// The fields of an object, one a line.
+fn print_fields(fields: serde_json::Value) -> std::io::Result<()> {
+    let serde_json::Value::Object(fields) = fields else { return Ok(()) };
     let rows = fields.into_iter().map(|(name, value)| {
         let text = match value {
             serde_json::Value::Null => "-".to_owned(),
@@ -204,6 +216,5 @@ fn print(context: &Context, job: &JobView) -> anyhow::Result<()> {
         };
         [name, text]
     });
-    output::table(["FIELD", "VALUE"], rows)?;
-    Ok(())
+    output::table(["FIELD", "VALUE"], rows)
 }

@@ -16,6 +16,7 @@ pub struct Database {
     pub reference_schema: bool,
     /// Whether `serve` and `demo` apply pending migrations first.
     pub auto_migrate: bool,
+    /// Two at least: a data request reads with one and keeps with another.
     pub connections_max: u32,
 }
 
@@ -25,7 +26,7 @@ impl Database {
             url: reader.service_url("database.url", &SCHEMES, false),
             reference_schema: reader.switch("database.reference_schema"),
             auto_migrate: reader.switch("database.auto_migrate"),
-            connections_max: reader.whole("database.connections_max", 1..=1000),
+            connections_max: reader.whole("database.connections_max", 2..=1000),
         }
     }
 

@@ -14,9 +14,12 @@
 //! place_hold(&self, caller: &Caller, wish: &Wish)             -> Result<HoldView, Problem>           BadBody
 //! release_hold(&self, caller: &Caller, id: &str)              -> Result<ReleasedView, Problem>       HoldNotFound, HoldReleased
 //! ```
+//!
+//! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
 
 pub mod audit;
 mod cursor;
+mod exports;
 pub mod holds;
 mod jobs;
 mod jobs_source;
@@ -50,6 +53,7 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
         .route("/v1/jobs/{id}/plan", permit(Permission::ReadJobs, get(jobs::plan)))
         .route("/v1/jobs/{id}/release", permit(Permission::ChangeJobs, post(jobs::release)))
+        .route("/v1/jobs/{id}/package-link", permit(Permission::ChangeJobs, post(exports::make_link)))
         .route("/v1/reports/compliance", permit(Permission::ReadReports, get(reports::compliance)))
         .route(
             "/v1/holds",
@@ -61,7 +65,12 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(identified.clone())
         .layer(recorded.clone())
+        .with_state(state.clone());
+    let by_link = Router::new()
+        .route("/api/v1/exports/{id}", get(exports::download).head(exports::look))
+        .layer(recorded.clone())
         .with_state(state);
     // A nested router does not see the bare prefix with a slash.
-    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified).layer(recorded))
+    let bare = any(error::not_found).layer(identified).layer(recorded);
+    Router::new().nest("/api", routes).route("/api/", bare).merge(by_link)
 }

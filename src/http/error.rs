@@ -59,6 +59,17 @@ pub enum Problem {
     JobNotFound,
     /// The job has not ended yet, so there is no receipt of it.
     NoReceipt,
+    /// No data request package answers to that job.
+    PackageNotFound,
+    /// The package cannot be fetched yet.
+    PackageNotReady,
+    /// The package was removed.
+    PackageRemoved,
+    /// A link that was good once.
+    LinkGone {
+        /// What became of it, as in "was used".
+        fate: &'static str,
+    },
     /// No legal hold has that id.
     HoldNotFound,
     /// The legal hold was released before.
@@ -136,6 +147,12 @@ impl Problem {
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not right"),
             Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "There is no such job"),
             Self::NoReceipt => (StatusCode::NOT_FOUND, "no-receipt", "There is no receipt yet"),
+            Self::PackageNotFound => (StatusCode::NOT_FOUND, "package-not-found", "There is no package for that job"),
+            Self::PackageNotReady => {
+                (StatusCode::CONFLICT, "package-not-ready", "The package is still being collected")
+            }
+            Self::PackageRemoved => (StatusCode::GONE, "package-removed", "The package was removed"),
+            Self::LinkGone { .. } => (StatusCode::GONE, "link-gone", "The link is not good any more"),
             Self::HoldNotFound => (StatusCode::NOT_FOUND, "hold-not-found", "There is no such legal hold"),
             Self::HoldReleased => (StatusCode::CONFLICT, "hold-released", "The legal hold was released before"),
             Self::TransitionNotAllowed { .. } => {
@@ -171,6 +188,7 @@ impl Problem {
             Self::NoPlan => Some("its sealed payload is gone or cannot be read".into()),
             Self::NotAcceptable { offered } => Some(format!("offered: {offered}").into()),
             Self::NoReceipt => Some("a job gets its receipt when it is completed or cancelled".into()),
+            Self::LinkGone { fate } => Some(format!("it {fate}; ask for a new one").into()),
             Self::NotFound
             | Self::MethodNotAllowed
             | Self::Unauthentic
@@ -179,6 +197,9 @@ impl Problem {
             | Self::BodyBroken
             | Self::NoToken
             | Self::JobNotFound
+            | Self::PackageNotFound
+            | Self::PackageNotReady
+            | Self::PackageRemoved
             | Self::HoldNotFound
             | Self::HoldReleased
             | Self::Unavailable

@@ -28,7 +28,7 @@ use crate::erasure::progress::Progress;
 use crate::erasure::reinstall::Policy;
 use crate::erasure::stores::Stores;
 use crate::evidence::receipt::Signer;
-use crate::export::Exporter;
+use crate::export::{Exporter, Kept};
 use crate::hold::Holds;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
@@ -325,24 +325,37 @@ impl Inner {
         Ok(())
     }
 
-    /// Collects a `customers/data_request`, and completes it together with its package.
+    /// Collects a `customers/data_request` part by part, each in a transaction under the fence, and completes it together
+    /// with its package.
     async fn export(&self, task: &Task, hand: &Hand) -> Result<(), StoreError> {
-        self.renew(hand).await?;
-        let collected = self.tools.exporter.collect(&task.target).await?;
-        let tx = self.store.begin_write().await?;
-        if gdpr_job::hold_claims(&*tx, &self.clock, &[task.claim.fenced()], None).await?.is_empty() {
-            tx.rollback().await?;
-            Self::lose(hand, std::iter::once(task.claim.id.as_str()));
+        let mut collecting = self.tools.exporter.collect(&task.claim, &task.target);
+        let claim = [task.claim.fenced()];
+        loop {
+            if self.shutdown.is_cancelled() {
+                return self.give_back(&task.claim, hand).await;
+            }
+            self.renew(hand).await?;
+            // What takes long to read must not cost the lease.
+            let Ok(ready) = tokio::time::timeout(self.settings.lease / 3, collecting.ready()).await else { continue };
+            ready?;
+            let tx = self.store.begin_write().await?;
+            if gdpr_job::hold_claims(&*tx, &self.clock, &claim, Some(self.lease_ms())).await?.is_empty() {
+                tx.rollback().await?;
+                Self::lose(hand, std::iter::once(task.claim.id.as_str()));
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let Kept::All(counts) = collecting.keep(&*tx, now).await? else {
+                tx.commit().await?;
+                continue;
+            };
+            let progress = Progress { counts, ..Progress::default() };
+            let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported, tombstone: None };
+            settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
+            tx.commit().await?;
+            hand.put_down(&task.claim.id);
             return Ok(());
         }
-        let now = self.clock.now();
-        let progress = Progress { counts: collected.counts.clone(), ..Progress::default() };
-        self.tools.exporter.keep(&*tx, &task.claim.id, &task.claim.shop_domain, collected, now).await?;
-        let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported, tombstone: None };
-        settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
-        tx.commit().await?;
-        hand.put_down(&task.claim.id);
-        Ok(())
     }
 }
 

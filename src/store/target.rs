@@ -19,7 +19,7 @@ mod way;
 
 pub use catalog::{Catalog, CatalogColumn, ForeignKey, catalog, database_now};
 pub use delete::{delete_matching, delete_shop_rows, delete_shops};
-pub use find::{Probe, count_found, samples, select_matching, shop_rows, shops_with_values_between};
+pub use find::{Probe, count_found, samples, shop_rows, shops_with_values_between, stream_matching};
 pub use ident::{Ident, JsonPath};
 pub use keys::{Count, Keys};
 pub use lifecycle::{Installation, installations, mark_uninstalled};

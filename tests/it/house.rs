@@ -120,6 +120,15 @@ impl House {
         self.store().backend() == DbBackend::Sqlite
     }
 
+    /// What the built program needs to work on the same database, as variables.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("EFFACE__DATABASE__URL", self.database.url()),
+            ("EFFACE__KEYS__FILE", self.database.keys_file()),
+            ("EFFACE__WEBHOOKS__SECRETS", SECRET.to_owned()),
+        ]
+    }
+
     /// This test is about jobs that are not worked to their end.
     pub fn leaves_jobs(&self) {
         self.jobs_may_be_left.store(true, Ordering::Relaxed);

@@ -29,6 +29,7 @@ mod npm;
 mod outside;
 mod receipts;
 mod redact;
+mod packages;
 mod residues;
 mod stopped_worker;
 mod suppression;

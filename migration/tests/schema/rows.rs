@@ -198,6 +198,13 @@ async fn packages(db: &DatabaseConnection, early: DateTime<Utc>, late: DateTime<
             ready_at: Some(early),
             expires_at: late,
             removed_at: None,
+            contents: Some(json!({ "tables": [], "parts": 0 })),
+            received_at: Some(early),
+            link_digest: Some(vec![7; 32]),
+            link_expires_at: Some(late),
+            link_recipient: Some(text("age1…")),
+            link_tries: 2,
+            link_used_at: None,
         }
     );
     reads_back!(

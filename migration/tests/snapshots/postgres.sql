@@ -113,6 +113,13 @@ CREATE TABLE "ExportPackage" (
     "readyAt" timestamp with time zone,
     "expiresAt" timestamp with time zone NOT NULL,
     "removedAt" timestamp with time zone,
+    contents jsonb,
+    "receivedAt" timestamp with time zone,
+    "linkDigest" bytea,
+    "linkExpiresAt" timestamp with time zone,
+    "linkRecipient" text,
+    "linkTries" integer NOT NULL DEFAULT 0,
+    "linkUsedAt" timestamp with time zone,
     CONSTRAINT "ExportPackage_pkey" PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX "ExportPackage_jobId_key" ON public."ExportPackage" USING btree ("jobId");

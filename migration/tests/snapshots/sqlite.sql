@@ -138,8 +138,14 @@ CREATE TABLE "ExportPackage" (
     "createdAt" text NOT NULL,
     "readyAt" text NULL,
     "expiresAt" text NOT NULL,
-    "removedAt" text NULL
-);
+    "removedAt" text NULL ,
+    "contents" text NULL,
+    "receivedAt" text NULL,
+    "linkDigest" blob NULL,
+    "linkExpiresAt" text NULL,
+    "linkRecipient" text NULL,
+    "linkTries" integer NOT NULL DEFAULT 0,
+    "linkUsedAt" text NULL);
 CREATE UNIQUE INDEX "ExportPackage_jobId_key" ON "ExportPackage" ("jobId");
 
 CREATE TABLE "ExportPart" (

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::evidence::log::Log;
 use crate::evidence::receipt::{self, Signer};
+use crate::export::Packages;
 use crate::hold::Holds;
 use crate::http::audited::Logins;
 use crate::http::auth::Caller;
@@ -32,13 +33,14 @@ pub struct ApiState {
     pub(in crate::http) clock: Clock,
     pub(super) wake: Wake,
     signer: Signer,
+    packages: Option<Packages>,
     pub(super) holds: Holds,
 }
 
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, log: None, logins: Logins::default(), store, clock, wake, signer, holds }
+        Self { planner: None, log: None, logins: Logins::default(), packages: None, store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
@@ -66,6 +68,17 @@ impl ApiState {
             PlanError::Store(error) => unavailable(error),
             PlanError::Unreadable(_) => Problem::NoPlan,
         })
+    }
+
+    /// Also hands out data request packages; without, none is found.
+    #[must_use]
+    pub fn with_packages(self, packages: Packages) -> Self {
+        Self { packages: Some(packages), ..self }
+    }
+
+    /// The desk that hands out data request packages.
+    pub(super) fn packages(&self) -> Result<&Packages, Problem> {
+        self.packages.as_ref().ok_or(Problem::NotFound)
     }
 
     /// The jobs that pass `filter`, the newest first, with the cursor of the next page.

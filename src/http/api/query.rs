@@ -118,6 +118,14 @@ pub(super) fn period(uri: &Uri) -> Result<Period, Problem> {
     }
 }
 
+/// Reads the `token` of a link; none, or one that is empty, is like a wrong one.
+pub(super) fn link_token(uri: &Uri) -> Result<String, Problem> {
+    let mut query = Parameters::read(uri)?;
+    let token = query.take("token", "wants the token of a link", |text| Some(text.to_owned()))?;
+    query.nothing_else()?;
+    Ok(token.unwrap_or_default())
+}
+
 /// Reads `shop`, `scope`, `status`, `cursor` and `limit`.
 pub(super) fn hold_list(uri: &Uri) -> Result<(hold::Filter, u16), Problem> {
     let mut query = Parameters::read(uri)?;

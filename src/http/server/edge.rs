@@ -20,7 +20,7 @@ use crate::http::error::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Words of our own routes; any other part of a path may be a client's data and is not logged.
-const PATH_WORDS: [&str; 30] = [
+const PATH_WORDS: [&str; 31] = [
     "api",
     "app",
     "audit",
@@ -38,6 +38,7 @@ const PATH_WORDS: [&str; 30] = [
     "metrics",
     "minimum-index",
     "openapi.json",
+    "package-link",
     "ready",
     "readyz",
     "redact",

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, StreamTrait as _, Value};
 
 use super::keys::placed;
 use super::mask::unmasked;
@@ -211,28 +213,24 @@ pub async fn shops_with_values_between(
         .collect()
 }
 
-/// Reads the rows of one table that any way finds with its keys, as JSON objects of the given columns, in a stable order.
+/// Streams the rows of one table that any way finds with its keys, as JSON objects of the given columns in a stable order.
+/// Few rows are in memory at any time; the connection is busy until the stream has ended.
+///
+/// Values are exact. Where SQLite's own text of a number would round it, the number comes as text with all its digits;
+/// bytes come as PostgreSQL writes them, `\x` and hex.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn select_matching(
-    conn: &impl ConnectionTrait,
+pub async fn stream_matching<'c>(
+    snapshot: &'c DatabaseTransaction,
     probe: &Probe<'_>,
     columns: &[Ident],
-) -> Result<Vec<String>, StoreError> {
+) -> Result<BoxStream<'c, Result<String, StoreError>>, StoreError> {
     if probe.is_idle() {
-        return Ok(Vec::new());
+        return Ok(stream::empty().boxed());
     }
-    let backend = conn.get_database_backend();
+    let backend = ConnectionTrait::get_database_backend(snapshot);
     let mut shared = Shared::default();
-    let (object, cast) =
-        if backend == DbBackend::Postgres { ("json_build_object", "::text") } else { ("json_object", "") };
-    let value = |column: &Ident| match backend {
-        DbBackend::Postgres => format!("t.{column}"),
-        // SQLite's JSON holds no bytes.
-        _ => format!("iif(typeof(t.{column})='blob', hex(t.{column}), t.{column})"),
-    };
-    let pairs: Vec<String> = columns.iter().map(|column| format!("'{}', {}", column.as_str(), value(column))).collect();
     let table = &probe.reach.table;
     let mut each = Vec::new();
     for (which, keys) in probe.ways.iter().filter(|(_, keys)| !keys.is_empty()) {
@@ -244,12 +242,30 @@ pub async fn select_matching(
         if backend == DbBackend::Postgres { r#"t.ctid=f."row" AND t.tableoid=f."part""# } else { r#"t.rowid=f."row""# };
     let order = if backend == DbBackend::Postgres { "t.tableoid, t.ctid" } else { "t.rowid" };
     let sql = format!(
-        r#"SELECT {object}({}){cast} AS "row" FROM (SELECT DISTINCT {} FROM ({}) AS a) AS f JOIN {table} AS t ON {same_row}
+        r#"SELECT {} AS "row" FROM (SELECT DISTINCT {} FROM ({}) AS a) AS f JOIN {table} AS t ON {same_row}
            ORDER BY {order}"#,
-        pairs.join(", "),
+        exact_object(backend, columns),
         row_names(backend),
         each.join(" UNION ALL "),
     );
-    let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, shared.values)).await?;
-    rows.iter().map(|row| row.try_get("", "row").map_err(StoreError::from)).collect()
+    let found = snapshot.stream_raw(Statement::from_sql_and_values(backend, sql, shared.values)).await?;
+    Ok(found.map(|row| row.and_then(|row| row.try_get("", "row")).map_err(StoreError::from)).boxed())
+}
+
+/// An expression of a row under the alias `t` as JSON text.
+fn exact_object(backend: DbBackend, columns: &[Ident]) -> String {
+    if backend == DbBackend::Postgres {
+        // json_build_object takes no more than fifty columns.
+        let columns: Vec<String> = columns.iter().map(|column| format!("t.{column}")).collect();
+        return format!("(SELECT row_to_json(r) FROM (SELECT {}) AS r)::text", columns.join(", "));
+    }
+    let pairs = columns.iter().map(|column| {
+        let (name, cell) = (column.as_str(), format!("t.{column}"));
+        format!(
+            r"'{name}', CASE typeof({cell}) WHEN 'blob' THEN '\x' || lower(hex({cell}))
+              WHEN 'real' THEN iif(CAST(CAST({cell} AS TEXT) AS REAL)={cell}, {cell}, printf('%!.17g', {cell}))
+              ELSE {cell} END"
+        )
+    });
+    format!("json_object({})", pairs.collect::<Vec<_>>().join(", "))
 }

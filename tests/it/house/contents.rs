@@ -110,6 +110,14 @@ impl House {
         assert!(found.is_empty(), "{text:?} is in: {found:#?}");
     }
 
+    /// Whether these bytes stand in a file of the SQLite database, the write-ahead log included.
+    pub fn is_on_disk(&self, wanted: &[u8]) -> bool {
+        let file = self.database.sqlite_file();
+        let endings = if self.is_sqlite() { &["db", "db-wal", "db-journal"][..] } else { &[] };
+        let files = endings.iter().filter_map(|ending| std::fs::read(file.with_extension(ending)).ok());
+        files.into_iter().any(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted))
+    }
+
     /// Asserts that a text is in no file of the SQLite database, the write-ahead log included.
     pub fn assert_not_on_disk(&self, text: &str) {
         if !self.is_sqlite() {

@@ -120,7 +120,7 @@ both_databases! {
         house.execute(refuse).await;
         let job = house.done(&Webhook::data_request(ADA, &[1001_u64])).await;
         assert_eq!((job.status, job.attempts), (JobStatus::Retrying, 1));
-        assert_eq!(house.number(r#"SELECT count(*) AS n FROM "ExportPackage""#).await, 0);
+        assert_eq!(house.number(r#"SELECT count(*) AS n FROM "ExportPackage" WHERE "status"='ready'"#).await, 0);
         house.execute(heal).await;
         house.let_retries_come_due();
         house.work().await;
