@@ -403,6 +403,11 @@ impl App {
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
             let every = self.config.evidence.checkpoint_every;
+            if self.config.checkpoint_file().is_none() {
+                tracing::warn!(
+                    "evidence.checkpoint_file is not set: a database that is rolled back is not noticed by it"
+                );
+            }
             rest.spawn(scheduler::keep_log(self.log(), every, self.shutdown.clone()));
             let suppression = &self.config.suppression;
             let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);

@@ -7,6 +7,7 @@ mod killed;
 mod kills;
 mod places;
 mod pruning;
+mod pypi;
 mod signing;
 
 use std::collections::BTreeMap;
