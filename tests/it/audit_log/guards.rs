@@ -85,6 +85,14 @@ both_databases! {
     }
 }
 
+#[test]
+fn the_roles_name_every_table_of_ours() {
+    let roles = crate::docs::text::read("deploy/postgres/roles.sql");
+    for table in migration::OWN_TABLES {
+        assert!(roles.contains(&format!("\"{table}\"")), "deploy/postgres/roles.sql does not name \"{table}\"");
+    }
+}
+
 on_postgres! {
     /// The roles of `deploy/postgres/roles.sql`: who writes cannot rewrite, who keeps the log can do just that.
     async fn the_role_of_a_writer_can_append_and_nothing_else(house: House) {
