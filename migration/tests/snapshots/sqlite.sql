@@ -30,7 +30,8 @@ CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
        WHEN OLD."leafIndex" IS NULL OR OLD."leafIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog"
-       WHEN EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
+       WHEN NEW."leafIndex" IS NOT NULL OR NEW."leafHash" IS NOT NULL
+         OR EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
          OLD."leafIndex" IS NULL AND length(NEW."leafHash") IS 32 AND length(NEW."salt") IS 32
