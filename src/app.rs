@@ -242,7 +242,7 @@ fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &Cont
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
+    config: Box<Config>,
     clock: Clock,
     store: Store,
     keys: ContentKeys,
@@ -288,7 +288,7 @@ impl App {
         let made = Arc::clone(&keyring);
         let intake = Intake::new(store.clone(), made, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
         Ok(Self {
-            config,
+            config: Box::new(config),
             clock,
             store,
             keys,

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(size, 70_000);
         // The example of the specification.
         let widths: Vec<(u8, usize)> = (0..3)
-            .flat_map(|level| stored.tiles.range((level, 0)..(level + 1, 0)).last())
+            .filter_map(|level| stored.tiles.range((level, 0)..(level + 1, 0)).last())
             .map(|((level, _), hashes)| (*level, hashes.len() / 32))
             .collect();
         assert_eq!(widths, [(0, 112), (1, 17), (2, 1)]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use efface::evidence::checkpoint::SignedCheckpoint;
-use efface::evidence::log::LogError;
+use efface::evidence::log::{Log, LogError};
 use efface::seal::Keyring;
 
 use crate::house::House;
@@ -112,7 +112,7 @@ both_databases! {
             house.append(3).await;
             house.advance(TimeDelta::seconds(2));
             let logs = [house.log(), house.log(), house.log()];
-            for tended in futures_util::future::join_all(logs.iter().map(|log| log.tend())).await {
+            for tended in futures_util::future::join_all(logs.iter().map(Log::tend)).await {
                 tended.unwrap();
             }
         }
@@ -141,7 +141,7 @@ both_databases! {
         let (stranger, keyring) = (Keyring::generate(), Keyring::load(house.keys_file().as_ref()).unwrap());
         let key = |keyring: &Keyring| ed25519_dalek::SigningKey::from_bytes(keyring.signing_seed().1);
         let mut elsewhere = checkpoint.clone();
-        elsewhere.origin = "efface/audit-log/elsewhere".to_owned();
+        "efface/audit-log/elsewhere".clone_into(&mut elsewhere.origin);
         for (text, refused) in [
             ("no checkpoint at all\n".to_owned(), "cannot be read"),
             (ours.replace("\n3\n", "\n2\n"), "signed by none"),
