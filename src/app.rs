@@ -23,6 +23,7 @@ use crate::erasure::check::Finding;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::evidence::log::{Log, LogSettings};
 use crate::evidence::receipt::Signer;
 use crate::export::{Exporter, LinkSettings, Packages};
 use crate::hold::Holds;
@@ -242,7 +243,7 @@ fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &Cont
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
+    config: Box<Config>,
     clock: Clock,
     store: Store,
     keys: ContentKeys,
@@ -288,7 +289,7 @@ impl App {
         let made = Arc::clone(&keyring);
         let intake = Intake::new(store.clone(), made, keys.clone(), clock.clone(), of_map, due_days, wake.clone());
         Ok(Self {
-            config,
+            config: Box::new(config),
             clock,
             store,
             keys,
@@ -402,6 +403,13 @@ impl App {
                 expire_every: Duration::from_mins(1),
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
+            let every = self.config.evidence.checkpoint_every;
+            if self.config.checkpoint_file().is_none() {
+                tracing::warn!(
+                    "evidence.checkpoint_file is not set: a database that is rolled back is not noticed by it"
+                );
+            }
+            rest.spawn(scheduler::keep_log(self.log(), every, self.shutdown.clone()));
             let suppression = &self.config.suppression;
             let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);
             let (wake, shutdown) = (self.wake.clone(), self.shutdown.clone());
@@ -483,6 +491,13 @@ impl App {
                 suppression_settings(&self.config),
             ),
         }
+    }
+
+    /// The audit log as a tree: sequenced, signed, served and pruned.
+    pub fn log(&self) -> Log {
+        let settings =
+            LogSettings { sign_every: self.config.evidence.checkpoint_every, file: self.config.checkpoint_file() };
+        Log::new(self.store.clone(), self.clock.clone(), &self.keyring, settings)
     }
 
     /// What remembers who was erased.

@@ -5,8 +5,13 @@
 //! [`Verified`](crate::erasure::verify::Verified). [`verify`] checks one without a database.
 //! `docs/receipt-format.md` tells the format to whoever writes another verifier.
 
+pub mod canonical;
+pub mod checkpoint;
 pub mod dsse;
 pub mod horizon;
+pub mod log;
+pub mod leaf;
+pub mod merkle;
 pub mod pseudonym;
 pub mod public_key;
 pub mod receipt;

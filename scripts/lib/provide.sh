@@ -97,7 +97,7 @@ provide_npm_package() {
   fi
 }
 
-# Other people's verifiers check our receipts in the pypi:: tests. Sets pypi_packages to their versions, or pypi_missing to why
+# Other people's verifiers check our receipts, checkpoints and proofs in the pypi:: tests. Sets pypi_packages to their versions, or pypi_missing to why
 # there are none.
 provide_pypi_packages() {
   local folder=$work/pypi limit=''
@@ -107,13 +107,13 @@ provide_pypi_packages() {
     return
   fi
   command -v timeout >/dev/null && limit='timeout 180'
-  echo "── Installing securesystemslib, in-toto-attestation and jsonschema into a temporary folder"
+  echo "── Installing securesystemslib, in-toto-attestation, jsonschema and sigstore into a temporary folder"
   if $limit python3 -m pip install --target "$folder" --quiet --disable-pip-version-check --no-input --retries 1 \
-    --root-user-action=ignore 'securesystemslib[crypto]==1.*' 'in-toto-attestation==0.9.*' 'jsonschema==4.*' \
+    --root-user-action=ignore 'securesystemslib[crypto]==1.*' 'in-toto-attestation==0.9.*' 'jsonschema==4.*' 'sigstore==4.*' \
     </dev/null >"$work/pip.log" 2>&1; then
     pypi_packages=$(
       PYTHONPATH=$folder python3 -c 'from importlib.metadata import version
-print(", ".join(f"{name} {version(name)}" for name in ["securesystemslib", "in-toto-attestation", "jsonschema"]))'
+print(", ".join(f"{name} {version(name)}" for name in ["securesystemslib", "in-toto-attestation", "jsonschema", "sigstore"]))'
     )
     export EFFACE_TEST_PYPI=$folder
   else

@@ -34,6 +34,7 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
             app.holds.clone(),
         )
         .with_planner(app.planner())
+        .with_log(app.log())
         .with_packages(app.packages.clone())
         .with_retention(app.retention(), app.shutdown.clone()),
     }

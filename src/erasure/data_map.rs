@@ -28,10 +28,13 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 15] = [
+pub const OWN_TABLES: [&str; 18] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
+    "AuditTree",
+    "AuditTile",
+    "AuditCheckpoint",
     "DeletionReceipt",
     "RetentionRun",
     "SchedulerLease",

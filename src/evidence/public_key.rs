@@ -81,6 +81,11 @@ impl PublicKey {
         format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(spki(&self.key)))
     }
 
+    /// The raw key.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     /// The raw key in base64.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.key.as_bytes())

@@ -9,6 +9,7 @@
 //! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
 //!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
 //! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
+//! audit(&self, filter: &Filter, after: Option<&AuditCursor>, limit: u16) -> Result<AuditPage, Problem>
 //! holds(&self, filter: hold::Filter, limit: u16)              -> Result<HoldPage, Problem>
 //! place_hold(&self, caller: &Caller, wish: &Wish)             -> Result<HoldView, Problem>           BadBody
 //! release_hold(&self, caller: &Caller, id: &str)              -> Result<ReleasedView, Problem>       HoldNotFound, HoldReleased
@@ -18,6 +19,7 @@
 //!
 //! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
 
+pub mod audit;
 mod cursor;
 mod exports;
 pub mod holds;
@@ -33,15 +35,18 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post, put};
 
+use super::audited::audited;
 use super::auth::{Permission, Tokens, identify, permit};
 use super::error;
 
 pub use cursor::Cursor;
 pub use jobs_source::ApiState;
 pub use query::{JobFilter, PageWish, Period};
+pub(super) use query::{is_id, is_shop};
 
 /// All routes under `/api`. Whoever has no known token gets 401 for every path, known or not.
 pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
+    let recorded = from_fn_with_state(state.clone(), audited);
     let identified = from_fn_with_state(tokens, identify);
     let routes = Router::new()
         .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
@@ -67,13 +72,18 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
             permit(Permission::ReadRetention, get(retention::runs))
                 .merge(permit(Permission::ChangeRetention, post(retention::start))),
         )
+        .route("/v1/audit", permit(Permission::ReadAudit, get(audit::list)))
         .route("/v1/holds/{id}", permit(Permission::ChangeHolds, delete(holds::release)))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(identified.clone())
+        .layer(recorded.clone())
         .with_state(state.clone());
-    let by_link =
-        Router::new().route("/api/v1/exports/{id}", get(exports::download).head(exports::look)).with_state(state);
+    let by_link = Router::new()
+        .route("/api/v1/exports/{id}", get(exports::download).head(exports::look))
+        .layer(recorded.clone())
+        .with_state(state);
     // A nested router does not see the bare prefix with a slash.
-    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified)).merge(by_link)
+    let bare = any(error::not_found).layer(identified).layer(recorded);
+    Router::new().nest("/api", routes).route("/api/", bare).merge(by_link)
 }

@@ -45,6 +45,8 @@ pub enum Permission {
     ReadRetention,
     /// Choose for a shop, and start retention runs.
     ChangeRetention,
+    /// See the audit log.
+    ReadAudit,
 }
 
 impl Role {
@@ -73,6 +75,7 @@ impl Role {
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
             Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds | Permission::ReadRetention => true,
+            Permission::ReadAudit => matches!(self, Self::Admin | Self::Operator | Self::Auditor),
             Permission::ChangeJobs | Permission::ChangeHolds | Permission::ChangeRetention => {
                 matches!(self, Self::Admin | Self::Operator)
             }
@@ -91,6 +94,7 @@ impl Permission {
             Self::ChangeHolds => "change legal holds",
             Self::ReadRetention => "see retention",
             Self::ChangeRetention => "change retention",
+            Self::ReadAudit => "read the audit log",
         }
     }
 }
@@ -152,8 +156,11 @@ pub(super) async fn identify(State(tokens): State<Tokens>, mut request: Request,
     match bearer(request.headers()).and_then(|token| tokens.caller(token)) {
         Some(caller) => {
             let caller = caller.clone();
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let mut response = next.run(request).await;
+            // For the layers around this one.
+            response.extensions_mut().insert(caller);
+            response
         }
         None => Problem::NoToken.into_response(),
     }

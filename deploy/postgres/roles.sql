@@ -1,0 +1,35 @@
+-- Database roles that cannot rewrite the audit log, whatever happens in the process that uses them.
+--
+-- Run it as the owner of Efface's tables, after `efface migrate up`, and again after an upgrade that brings tables:
+--   psql "$DATABASE_URL" -v ON_ERROR_STOP=1 -f deploy/postgres/roles.sql
+-- Then make a login for each process and put it into its role:
+--   CREATE ROLE efface_web LOGIN PASSWORD '…' IN ROLE efface_writer;       for --role http,worker
+--   CREATE ROLE efface_clock LOGIN PASSWORD '…' IN ROLE efface_keeper;     for --role scheduler
+-- With these roles set database.auto_migrate = false: only the owner migrates. The app's own tables, which the data map
+-- names, are the app's to grant: SELECT, UPDATE and DELETE on them, for efface_writer.
+
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'efface_writer') THEN CREATE ROLE efface_writer NOLOGIN; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'efface_keeper') THEN CREATE ROLE efface_keeper NOLOGIN; END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'efface_auditor') THEN CREATE ROLE efface_auditor NOLOGIN; END IF;
+END $$;
+
+-- Everything but the audit log: all rights on all other tables of Efface.
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+  "GDPRJob", "WebhookLog", "DeletionReceipt", "RetentionRun", "LegalHold", "Suppression", "SuppressionKey",
+  "SuppressionDigest", "ExportPackage", "ExportPart", "SealingKey"
+  TO efface_writer, efface_keeper;
+GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper;
+
+-- The log: a writer appends and reads, and that is all. It cannot even give an entry a place.
+REVOKE ALL ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" FROM PUBLIC, efface_writer, efface_keeper;
+GRANT SELECT ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" TO efface_writer, efface_keeper, efface_auditor;
+GRANT INSERT ("id", "actorType", "actorId", "action", "resourceType", "resourceId", "shopDomain", "metadata", "ipAddress",
+  "salt", "createdAt") ON "AuditLog" TO efface_writer, efface_keeper;
+
+-- The keeper places, signs and prunes. The triggers hold it to placing once and pruning below the published minimum.
+GRANT UPDATE ("leafIndex", "leafHash", "salt"), DELETE ON "AuditLog" TO efface_keeper;
+GRANT UPDATE ("size", "minimumIndex", "policy") ON "AuditTree" TO efface_keeper;
+GRANT INSERT, UPDATE ("hashes") ON "AuditTile" TO efface_keeper;
+GRANT INSERT ON "AuditCheckpoint" TO efface_keeper;
