@@ -22,6 +22,7 @@ use crate::erasure::check::Finding;
 use crate::erasure::data_map::{DataMap, Problems};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::evidence::log::{Log, LogSettings};
 use crate::evidence::receipt::Signer;
 use crate::export::Exporter;
 use crate::hold::Holds;
@@ -357,6 +358,8 @@ impl App {
                 count_every: Duration::from_secs(15),
             };
             rest.spawn(scheduler::run(self.settler(), self.wake.clone(), settings, self.shutdown.clone()));
+            let every = self.config.evidence.checkpoint_every;
+            rest.spawn(scheduler::keep_log(self.log(), every, self.shutdown.clone()));
             let suppression = &self.config.suppression;
             let (ledger, every) = (suppression.ledger_file.clone().map(LedgerFile::new), suppression.sweep_every);
             let (wake, shutdown) = (self.wake.clone(), self.shutdown.clone());
@@ -431,6 +434,13 @@ impl App {
                 suppression_settings(&self.config),
             ),
         }
+    }
+
+    /// The audit log as a tree: sequenced, signed, served and pruned.
+    pub fn log(&self) -> Log {
+        let settings =
+            LogSettings { sign_every: self.config.evidence.checkpoint_every, file: self.config.checkpoint_file() };
+        Log::new(self.store.clone(), self.clock.clone(), &self.keyring, settings)
     }
 
     /// What remembers who was erased.

@@ -1,15 +1,20 @@
 //! Appends to the audit log in the transaction of what it speaks of.
 //!
 //! An entry names who did what to which resource, and never holds personal data: actors are roles, providers and
-//! token names, resources are our own ids.
+//! token names, resources are our own ids. Appending waits for nobody: an entry gets its place in the tree later
+//! (`evidence::log`).
+
+pub mod caller;
+pub mod query;
 
 use chrono::{DateTime, Utc};
 use entity::audit_log::Action;
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::store::audit_log::{self, NewEntry};
-use crate::store::{StoreError, id};
+use crate::store::{Store, StoreError, id};
 
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub enum Actor {
     System(&'static str),
     /// A person or program with a token, by the token's name; `cli` for the command line.
     Operator(String),
+    /// Somebody who was not let in.
+    Stranger,
 }
 
 /// Something that was done.
@@ -35,11 +42,12 @@ pub struct Entry {
     pub metadata: Value,
 }
 
-/// Appends entries, in their order.
+/// Appends entries, in their order. What a caller's request makes carries the caller's masked address ([`caller`]).
 ///
 /// # Errors
 /// When the database refuses or does not answer: then what they speak of must not commit either.
 pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let count = entries.len();
     let rows: Vec<NewEntry> = entries
         .into_iter()
         .map(|entry| {
@@ -47,6 +55,7 @@ pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Ve
                 Actor::Webhook(provider) => ("webhook", provider),
                 Actor::System(part) => ("system", part.to_owned()),
                 Actor::Operator(name) => ("operator", name),
+                Actor::Stranger => ("stranger", "unknown".to_owned()),
             };
             NewEntry {
                 id: id::row(),
@@ -57,10 +66,23 @@ pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Ve
                 resource_id: entry.resource_id,
                 shop_domain: entry.shop_domain,
                 metadata: entry.metadata,
-                ip_address: None,
+                ip_address: caller::address(),
+                salt: rand::random(),
                 created_at: now,
             }
         })
         .collect();
-    audit_log::append(conn, &rows).await
+    audit_log::append(conn, &rows).await?;
+    caller::count(count);
+    Ok(())
+}
+
+/// Appends entries in a transaction of their own, for acts that change nothing else: reads, and what was refused.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn record(store: &Store, clock: &Clock, entries: Vec<Entry>) -> Result<(), StoreError> {
+    let tx = store.begin_write().await?;
+    append(&*tx, clock.now(), entries).await?;
+    tx.commit().await
 }

@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr. Every command is `run(context, args)` and answers an [`Exit`]; errors are told
 //! here, once.
 
+mod audit;
 mod check;
 mod client;
 mod completions;
@@ -70,6 +71,7 @@ pub enum Command {
     Jobs(jobs::Args),
     Plan(plan::Args),
     Holds(holds::Args),
+    Audit(audit::Args),
     Report(report::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
@@ -105,6 +107,7 @@ impl Cli {
             Command::Jobs(args) => jobs::run(context, args).await,
             Command::Plan(args) => plan::run(context, args).await,
             Command::Holds(args) => holds::run(context, args).await,
+            Command::Audit(args) => audit::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),

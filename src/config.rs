@@ -173,6 +173,12 @@ impl Config {
         self.keys.file.clone().or_else(|| Some(self.database.sqlite_file()?.with_extension("keys")))
     }
 
+    /// The file that checkpoints of the audit log are written to: the configured one, or the one beside the SQLite file.
+    pub fn checkpoint_file(&self) -> Option<PathBuf> {
+        let configured = self.evidence.checkpoint_file.clone();
+        configured.or_else(|| Some(self.database.sqlite_file()?.with_extension("checkpoint")))
+    }
+
     /// Every key in force, with its value (secrets as `***`) and origin, sorted by section as in the reference.
     pub fn effective(&self) -> &[Effective] {
         &self.effective

@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod checkpoint;
 pub mod dsse;
 pub mod horizon;
+pub mod log;
 pub mod leaf;
 pub mod merkle;
 pub mod pseudonym;

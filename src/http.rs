@@ -1,16 +1,18 @@
 //! Answers HTTP: the webhooks' door, the API, the probes and the metrics.
 
 mod api;
+mod audited;
 mod auth;
 mod error;
 mod health;
+mod log;
 mod metrics;
 mod server;
 mod webhook;
 
 use axum::Router;
 
-pub use api::{ApiState, Cursor, holds, view};
+pub use api::{ApiState, Cursor, audit, holds, view};
 pub use auth::{Caller, Permission, Role, Tokens};
 pub use error::Problem;
 pub use health::{Finding, Readiness};
@@ -39,6 +41,7 @@ pub fn router(doors: Doors) -> Router {
         .merge(webhook::router(doors.webhooks))
         .merge(health::router(doors.readiness))
         .merge(metrics::router(doors.metrics))
+        .merge(log::router(doors.api.log()))
         .merge(api::router(doors.api, doors.tokens))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::evidence::log::{Log, LogError};
 use crate::job::rescue::rescue;
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
@@ -65,6 +66,32 @@ pub async fn sweep(
             Some(Ok(summary)) if !summary.jobs.is_empty() => wake.ring(),
             Some(Err(error)) => tracing::warn!(error = %error, "late rows could not be looked for"),
             Some(Ok(_)) | None => {}
+        }
+    }
+}
+
+/// Places and signs what is new in the audit log, until shutdown. On a timer of its own: see [`sweep`].
+pub async fn keep_log(log: Log, every: Duration, shutdown: Shutdown) {
+    // Oftener than it is signed, so that what is due is signed on time.
+    let mut ticks = tokio::time::interval((every / 4).clamp(Duration::from_millis(250), Duration::from_secs(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_refused = false;
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let kept = match shutdown.run_until_cancelled(Box::pin(log.tend())).await {
+            None => return,
+            Some(Err(error)) => Err(error),
+            Some(Ok(_)) => log.measure().await.map_err(LogError::from),
+        };
+        let was_refused = std::mem::replace(&mut is_refused, matches!(&kept, Err(error) if error.is_contradiction()));
+        metrics::gauge!("efface_audit_log_refused").set(f64::from(u8::from(is_refused)));
+        match kept {
+            Err(error) if is_refused && !was_refused => {
+                tracing::error!(error = %error, "the audit log is not signed any more: a person must act");
+            }
+            Err(error) if !is_refused => {
+                tracing::warn!(error = %error, "the audit log could not be kept; it is tried again");
+            }
+            _ => {}
         }
     }
 }

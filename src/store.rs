@@ -4,6 +4,7 @@
 //! `erasure::execute` may call those that delete.
 
 pub mod audit_log;
+pub mod audit_tree;
 pub mod catalog;
 pub mod content_key;
 pub mod deletion_receipt;

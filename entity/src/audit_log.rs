@@ -55,6 +55,9 @@ pub struct Model {
     pub ip_address: Option<String>,
     /// When it was done. Set on append; never changes.
     pub created_at: DateTimeUtc,
+    /// 32 random bytes that the salts of its fields come from, so that nobody can guess a field from the tree. Set on append
+    /// (by the sequencer for entries of before); never changes after.
+    pub salt: Option<Vec<u8>>,
     /// Its number in the tree, without gaps. Set once by the sequencer, after the append has committed; never changes after.
     pub leaf_index: Option<i64>,
     /// Its leaf's hash (32 bytes). Set together with `leafIndex`; never changes after.

@@ -16,6 +16,7 @@ mod m20261121_000003_packages_and_keys;
 mod m20261121_000004_plans;
 mod m20261121_000005_legal_holds;
 mod m20261121_000008_suppression;
+mod m20261121_000010_audit_tree;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_plans::Migration),
             Box::new(m20261121_000005_legal_holds::Migration),
             Box::new(m20261121_000008_suppression::Migration),
+            Box::new(m20261121_000010_audit_tree::Migration),
         ]
     }
 

@@ -33,7 +33,8 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
             app.signer.clone(),
             app.holds.clone(),
         )
-        .with_planner(app.planner()),
+        .with_planner(app.planner())
+        .with_log(app.log()),
     }
 }
 

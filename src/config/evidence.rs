@@ -1,13 +1,19 @@
-//! `[evidence]`: what receipts say that Efface cannot measure.
+//! `[evidence]`: how the audit log is signed, and what receipts say that Efface cannot measure.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::reader::Reader;
 
 /// Ten years, in days: nobody keeps copies of deleted rows for longer and calls them deleted.
 const DAYS_MAX: u64 = 3650;
 
-/// What receipts say.
-#[derive(Clone, Copy, Debug)]
+/// Checkpoints, and what receipts say.
+#[derive(Clone, Debug)]
 pub struct Evidence {
+    /// None: beside the SQLite file; with any other database there is none.
+    pub checkpoint_file: Option<PathBuf>,
+    pub checkpoint_every: Duration,
     pub horizon: Horizon,
 }
 
@@ -23,6 +29,8 @@ pub struct Horizon {
 
 impl Evidence {
     pub(super) fn read(reader: &mut Reader) -> Self {
+        let checkpoint_file = reader.file("evidence.checkpoint_file");
+        let checkpoint_every = reader.seconds("evidence.checkpoint_every_seconds", 1..=3_600);
         let mut days = |key: &str| reader.whole(key, 0..=DAYS_MAX);
         let horizon = Horizon {
             vacuum_days: days("evidence.horizon.vacuum_days"),
@@ -31,6 +39,6 @@ impl Evidence {
             backups_days: days("evidence.horizon.backups_days"),
             broker_days: days("evidence.horizon.broker_days"),
         };
-        Self { horizon }
+        Self { checkpoint_file, checkpoint_every, horizon }
     }
 }

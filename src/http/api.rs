@@ -9,11 +9,13 @@
 //! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
 //!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
 //! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
+//! audit(&self, filter: &Filter, after: Option<&AuditCursor>, limit: u16) -> Result<AuditPage, Problem>
 //! holds(&self, filter: hold::Filter, limit: u16)              -> Result<HoldPage, Problem>
 //! place_hold(&self, caller: &Caller, wish: &Wish)             -> Result<HoldView, Problem>           BadBody
 //! release_hold(&self, caller: &Caller, id: &str)              -> Result<ReleasedView, Problem>       HoldNotFound, HoldReleased
 //! ```
 
+pub mod audit;
 mod cursor;
 pub mod holds;
 mod jobs;
@@ -27,15 +29,18 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
+use super::audited::audited;
 use super::auth::{Permission, Tokens, identify, permit};
 use super::error;
 
 pub use cursor::Cursor;
 pub use jobs_source::ApiState;
 pub use query::{JobFilter, PageWish, Period};
+pub(super) use query::{is_id, is_shop};
 
 /// All routes under `/api`. Whoever has no known token gets 401 for every path, known or not.
 pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
+    let recorded = from_fn_with_state(state.clone(), audited);
     let identified = from_fn_with_state(tokens, identify);
     let routes = Router::new()
         .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
@@ -50,11 +55,13 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
             "/v1/holds",
             permit(Permission::ReadHolds, get(holds::list)).merge(permit(Permission::ChangeHolds, post(holds::place))),
         )
+        .route("/v1/audit", permit(Permission::ReadAudit, get(audit::list)))
         .route("/v1/holds/{id}", permit(Permission::ChangeHolds, delete(holds::release)))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(identified.clone())
+        .layer(recorded.clone())
         .with_state(state);
     // A nested router does not see the bare prefix with a slash.
-    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified))
+    Router::new().nest("/api", routes).route("/api/", any(error::not_found).layer(identified).layer(recorded))
 }

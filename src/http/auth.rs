@@ -41,6 +41,8 @@ pub enum Permission {
     ReadHolds,
     /// Place and release legal holds.
     ChangeHolds,
+    /// See the audit log.
+    ReadAudit,
 }
 
 impl Role {
@@ -69,6 +71,7 @@ impl Role {
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
             Permission::ReadJobs | Permission::ReadReports | Permission::ReadHolds => true,
+            Permission::ReadAudit => matches!(self, Self::Admin | Self::Operator | Self::Auditor),
             Permission::ChangeJobs | Permission::ChangeHolds => matches!(self, Self::Admin | Self::Operator),
         }
     }
@@ -83,6 +86,7 @@ impl Permission {
             Self::ReadReports => "read reports",
             Self::ReadHolds => "read legal holds",
             Self::ChangeHolds => "change legal holds",
+            Self::ReadAudit => "read the audit log",
         }
     }
 }
@@ -144,8 +148,11 @@ pub(super) async fn identify(State(tokens): State<Tokens>, mut request: Request,
     match bearer(request.headers()).and_then(|token| tokens.caller(token)) {
         Some(caller) => {
             let caller = caller.clone();
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let mut response = next.run(request).await;
+            // For the layers around this one.
+            response.extensions_mut().insert(caller);
+            response
         }
         None => Problem::NoToken.into_response(),
     }

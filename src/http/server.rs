@@ -64,12 +64,12 @@ pub async fn serve(listener: TcpListener, router: Router, settings: ServerSettin
     let accepting = async {
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            let (stream, _peer) = accepted(|| listener.accept()).await;
+            let (stream, peer) = accepted(|| listener.accept()).await;
             // Answers are written in one piece; waiting for more to send would only delay them.
             if stream.set_nodelay(true).is_err() {
                 continue;
             }
-            let connection = connection::run(stream, router.clone(), settings, shutdown.clone());
+            let connection = connection::run(stream, peer.ip(), router.clone(), settings, shutdown.clone());
             tokio::spawn(async move {
                 connection.await;
                 drop(slot);

@@ -135,6 +135,11 @@ impl Keyring {
         Ok(wrap::unwrap_key(&kek.secret, &wrap_aad(&kek.id, aad), bytes)?)
     }
 
+    /// The Ed25519 seeds of all signing keys: what was signed long ago was signed with any.
+    pub fn signing_seeds(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.sign.all.iter().map(|key| &*key.secret)
+    }
+
     /// Id and Ed25519 seed of the current signing key.
     pub fn signing_seed(&self) -> (&str, &[u8; 32]) {
         let key = self.sign.current();

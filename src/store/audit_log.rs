@@ -1,4 +1,9 @@
-//! Rows of `"AuditLog"`: append only.
+//! Rows of `"AuditLog"`: append only. [`place`] gives them their place in the tree, [`query`] reads them, [`prune`] takes
+//! away what the tree's minimum index has passed; triggers refuse everything else.
+
+pub mod place;
+pub mod prune;
+pub mod query;
 
 use chrono::{DateTime, Utc};
 use entity::audit_log::Action;
@@ -19,6 +24,8 @@ pub struct NewEntry {
     pub shop_domain: Option<String>,
     pub metadata: serde_json::Value,
     pub ip_address: Option<String>,
+    /// 32 random bytes.
+    pub salt: [u8; 32],
     pub created_at: DateTime<Utc>,
 }
 
@@ -43,13 +50,14 @@ pub async fn append(conn: &impl ConnectionTrait, entries: &[NewEntry]) -> Result
         .text_or_null("shopDomain", entries.iter().map(|e| e.shop_domain.clone()))
         .text("metadata", entries.iter().map(|e| e.metadata.to_string()))
         .text_or_null("ipAddress", entries.iter().map(|e| e.ip_address.clone()))
+        .bytes("salt", entries.iter().map(|e| e.salt.to_vec()))
         .instant("createdAt", entries.iter().map(|e| e.created_at))
         .table(backend, &mut values);
     let sql = format!(
         r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","shopDomain",
-             "metadata","ipAddress","createdAt")
+             "metadata","ipAddress","salt","createdAt")
            SELECT "id","actorType","actorId","action","resourceType","resourceId","shopDomain","metadata"{json},
-             "ipAddress","createdAt" FROM {table} AS k"#
+             "ipAddress","salt","createdAt" FROM {table} AS k"#
     );
     let appended = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
     super::error::exactly("appending to the audit log", entries.len() as u64, appended)

@@ -6,6 +6,7 @@
 #[macro_use]
 mod house;
 
+mod audit_log;
 mod beside;
 mod broker;
 mod chaos;

@@ -107,8 +107,9 @@ pub async fn own(db: &DatabaseConnection) {
             metadata: Some(json!({ "rows": 3 })),
             ip_address: None,
             created_at: early,
-            leaf_index: Some(0),
-            leaf_hash: Some(vec![7; 32]),
+            salt: Some(vec![8; 32]),
+            leaf_index: None,
+            leaf_hash: None,
         }
     );
     evidence(db, early, late).await;

@@ -1,3 +1,13 @@
+CREATE TABLE "AuditCheckpoint" (
+    origin text NOT NULL,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    "keyId" text NOT NULL,
+    "signedAt" timestamp with time zone NOT NULL,
+    CONSTRAINT "AuditCheckpoint_pkey" PRIMARY KEY (origin, size)
+);
+
 CREATE TABLE "AuditLog" (
     id text NOT NULL,
     "actorType" text NOT NULL,
@@ -11,11 +21,29 @@ CREATE TABLE "AuditLog" (
     "createdAt" timestamp with time zone NOT NULL,
     "leafIndex" bigint,
     "leafHash" bytea,
+    salt bytea,
     CONSTRAINT "AuditLog_pkey" PRIMARY KEY (id)
 );
 CREATE INDEX "AuditLog_createdAt_idx" ON public."AuditLog" USING btree ("createdAt");
 CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON public."AuditLog" USING btree ("leafIndex") WHERE ("leafIndex" IS NOT NULL);
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON public."AuditLog" USING btree ("resourceType", "resourceId");
+CREATE INDEX "AuditLog_unplaced_idx" ON public."AuditLog" USING btree (id) WHERE ("leafIndex" IS NULL);
+
+CREATE TABLE "AuditTile" (
+    level integer NOT NULL,
+    number bigint NOT NULL,
+    hashes bytea NOT NULL,
+    CONSTRAINT "AuditTile_pkey" PRIMARY KEY (level, number)
+);
+
+CREATE TABLE "AuditTree" (
+    id text NOT NULL,
+    origin text NOT NULL,
+    size bigint NOT NULL DEFAULT 0,
+    "minimumIndex" bigint NOT NULL DEFAULT 0,
+    policy text,
+    CONSTRAINT "AuditTree_pkey" PRIMARY KEY (id)
+);
 
 CREATE TABLE "ConversionJob" (
     id text NOT NULL,

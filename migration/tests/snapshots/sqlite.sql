@@ -1,3 +1,17 @@
+CREATE TABLE "AuditCheckpoint" (
+    "origin" text NOT NULL,
+    "size" integer NOT NULL,
+    "root" blob NOT NULL,
+    "note" text NOT NULL,
+    "keyId" text NOT NULL,
+    "signedAt" text NOT NULL, PRIMARY KEY ("origin",
+    "size")
+);
+CREATE TRIGGER "AuditCheckpoint_guard_delete" BEFORE DELETE ON "AuditCheckpoint"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditCheckpoint_guard_update" BEFORE UPDATE ON "AuditCheckpoint"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
 CREATE TABLE "AuditLog" (
     "id" text NOT NULL PRIMARY KEY,
     "actorType" text NOT NULL,
@@ -10,11 +24,55 @@ CREATE TABLE "AuditLog" (
     "ipAddress" text NULL,
     "createdAt" text NOT NULL,
     "leafIndex" integer NULL,
-    "leafHash" blob NULL
-);
+    "leafHash" blob NULL ,
+    "salt" blob NULL);
+CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
+       WHEN OLD."leafIndex" IS NULL OR OLD."leafIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog"
+       WHEN EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
+         OLD."leafIndex" IS NULL AND length(NEW."leafHash") IS 32 AND length(NEW."salt") IS 32
+         AND NEW."leafIndex" >= 0 AND NEW."leafIndex" < (SELECT "size" FROM "AuditTree")
+         AND (OLD."salt" IS NULL OR NEW."salt" IS OLD."salt")
+         AND NEW."id" IS OLD."id" AND NEW."actorType" IS OLD."actorType" AND NEW."actorId" IS OLD."actorId"
+         AND NEW."action" IS OLD."action" AND NEW."resourceType" IS OLD."resourceType"
+         AND NEW."resourceId" IS OLD."resourceId" AND NEW."shopDomain" IS OLD."shopDomain"
+         AND NEW."metadata" IS OLD."metadata" AND NEW."ipAddress" IS OLD."ipAddress"
+         AND NEW."createdAt" IS OLD."createdAt")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE INDEX "AuditLog_createdAt_idx" ON "AuditLog" ("createdAt");
 CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NOT NULL;
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON "AuditLog" ("resourceType", "resourceId");
+CREATE INDEX "AuditLog_unplaced_idx" ON "AuditLog" ("id") WHERE "leafIndex" IS NULL;
+
+CREATE TABLE "AuditTile" (
+    "level" integer NOT NULL,
+    "number" integer NOT NULL,
+    "hashes" blob NOT NULL, PRIMARY KEY ("level",
+    "number")
+);
+CREATE TRIGGER "AuditTile_guard" BEFORE UPDATE ON "AuditTile"
+       WHEN NEW."level" <> OLD."level" OR NEW."number" <> OLD."number"
+         OR substr(NEW."hashes", 1, length(OLD."hashes")) IS NOT OLD."hashes"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditTile_guard_delete" BEFORE DELETE ON "AuditTile"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+
+CREATE TABLE "AuditTree" (
+    "id" text NOT NULL PRIMARY KEY,
+    "origin" text NOT NULL,
+    "size" integer NOT NULL DEFAULT 0,
+    "minimumIndex" integer NOT NULL DEFAULT 0,
+    "policy" text NULL
+);
+CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree"
+       WHEN NEW."id" IS NOT OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
+         OR NEW."minimumIndex" > NEW."size"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditTree_guard_delete" BEFORE DELETE ON "AuditTree"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 CREATE TABLE "ConversionJob" (
     "id" text NOT NULL PRIMARY KEY,

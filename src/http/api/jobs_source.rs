@@ -9,8 +9,10 @@ use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
+use crate::evidence::log::Log;
 use crate::evidence::receipt::{self, Signer};
 use crate::hold::Holds;
+use crate::http::audited::Logins;
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::job::approval::{PlanError, Planner};
@@ -24,8 +26,10 @@ use crate::store::{Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct ApiState {
     planner: Option<Planner>,
-    pub(super) store: Store,
-    pub(super) clock: Clock,
+    log: Option<Log>,
+    pub(in crate::http) logins: Logins,
+    pub(in crate::http) store: Store,
+    pub(in crate::http) clock: Clock,
     pub(super) wake: Wake,
     signer: Signer,
     pub(super) holds: Holds,
@@ -34,13 +38,24 @@ pub struct ApiState {
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, store, clock, wake, signer, holds }
+        Self { planner: None, log: None, logins: Logins::default(), store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
     #[must_use]
     pub fn with_planner(self, planner: Planner) -> Self {
         Self { planner: Some(planner), ..self }
+    }
+
+    /// Serves the audit log's checkpoint and tiles as well.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// The audit log, if it is served.
+    pub(in crate::http) fn log(&self) -> Option<Log> {
+        self.log.clone()
     }
 
     /// What a job would do now.

@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use entity::gdpr_job::{JobStatus, JobType};
 
 use super::Cursor;
+use super::audit::AuditCursor;
+use crate::audit::query::Filter as AuditFilter;
 use crate::hold;
 use crate::http::error::Problem;
 
@@ -134,19 +136,47 @@ pub(super) fn hold_list(uri: &Uri) -> Result<(hold::Filter, u16), Problem> {
     Ok((filter, limit))
 }
 
+/// Reads `actor`, `action`, `resourceType`, `resourceId`, `shop`, `from`, `to`, `cursor` and `limit`.
+pub(super) fn audit_list(uri: &Uri) -> Result<(AuditFilter, Option<AuditCursor>, u16), Problem> {
+    let mut query = Parameters::read(uri)?;
+    let word = |text: &str| (text.len() <= 255 && !text.chars().any(char::is_control)).then(|| text.to_owned());
+    let wanted = "wants a date as in 2026-11-21, or an instant as in 2026-11-21T08:00:00Z";
+    let filter = AuditFilter {
+        actor_id: query.take("actor", "wants a token's name, cli, or a part of Efface", word)?,
+        action: query
+            .take("action", "wants create, read, update, delete, export or validate", |text| text.parse().ok())?,
+        resource_type: query.take("resourceType", "wants the name of a table", word)?,
+        resource_id: query.take("resourceId", "wants an id", word)?,
+        shop_domain: query.take("shop", "wants a shop's domain", shop)?,
+        from: query.take("from", wanted, instant)?,
+        to: query.take("to", wanted, instant)?,
+    };
+    let cursor = query.take("cursor", "wants the nextCursor of an earlier page", AuditCursor::parse)?;
+    let limit = query.limit()?;
+    query.nothing_else()?;
+    if filter.from.zip(filter.to).is_some_and(|(from, to)| from >= to) {
+        return Err(Problem::parameter("to", "must be later than `from`"));
+    }
+    Ok((filter, cursor, limit))
+}
+
 /// Refuses every parameter, for routes that have none.
 pub(super) fn none(uri: &Uri) -> Result<(), Problem> {
     Parameters::read(uri)?.nothing_else()
 }
 
 /// Whether `text` has the form of a row's id.
-pub(super) fn is_id(text: &str) -> bool {
+pub(in crate::http) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
+/// Whether `text` has the form of a shop's domain.
+pub(in crate::http) fn is_shop(text: &str) -> bool {
+    text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte))
+}
+
 fn shop(text: &str) -> Option<String> {
-    let fits = text.len() <= 255 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
-    fits.then(|| text.to_ascii_lowercase())
+    is_shop(text).then(|| text.to_ascii_lowercase())
 }
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {

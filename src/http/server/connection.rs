@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::socket::StallGuard;
 use super::{ServerSettings, edge};
+use crate::http::audited::Peer;
 use crate::shutdown::Shutdown;
 
 /// Read buffer of a connection, in bytes, at most.
@@ -24,8 +26,9 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 4 * 1024 * 1024);
 
 /// Serves the requests of one connection until the peer leaves, a limit is reached or a shutdown has drained it.
-pub(super) async fn run(stream: TcpStream, router: Router, settings: ServerSettings, shutdown: Shutdown) {
-    let service = service_fn(move |request: Request<Incoming>| {
+pub(super) async fn run(stream: TcpStream, peer: IpAddr, router: Router, settings: ServerSettings, shutdown: Shutdown) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         let answer = edge::answer(router.clone(), request, settings);
         Box::pin(async move { Ok::<_, Infallible>(answer.await) })
     });

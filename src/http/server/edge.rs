@@ -20,7 +20,7 @@ use crate::http::error::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Words of our own routes; any other part of a path may be a client's data and is not logged.
-const PATH_WORDS: [&str; 27] = [
+const PATH_WORDS: [&str; 30] = [
     "api",
     "app",
     "audit",
@@ -29,12 +29,14 @@ const PATH_WORDS: [&str; 27] = [
     "compliance",
     "customers",
     "data_request",
+    "entries",
     "exports",
     "health",
     "holds",
     "jobs",
     "livez",
     "metrics",
+    "minimum-index",
     "openapi.json",
     "ready",
     "readyz",
@@ -45,6 +47,7 @@ const PATH_WORDS: [&str; 27] = [
     "retry",
     "runs",
     "shop",
+    "tile",
     "uninstalled",
     "v1",
     "webhooks",

@@ -1,0 +1,87 @@
+//! Takes the bodies of old entries away. Hashes and checkpoints stay, so every proof of before and after still verifies.
+
+use chrono::{DateTime, Utc};
+use entity::audit_log::Action;
+use serde_json::json;
+
+use super::{Log, LogError, Step};
+use crate::audit::{self, Actor, Entry};
+use crate::clock::rfc3339;
+use crate::evidence::checkpoint::Checkpoint;
+use crate::store::audit_log::prune;
+use crate::store::audit_tree;
+
+/// Places whose bodies are deleted in one transaction.
+const BATCH: u64 = 1_000;
+
+/// What a pruning did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// Entries below it have no body any more.
+    pub minimum_index: u64,
+    /// Bodies that this pruning deleted, those included that an earlier one was killed before.
+    pub rows: u64,
+}
+
+impl Log {
+    /// Deletes the bodies of entries that are older than `cutoff`: from the beginning of the tree up to the first one that is
+    /// younger, and not beyond the latest checkpoint.
+    ///
+    /// First the new minimum index is published: a note signed with the log's key, and an entry of the log. Then the bodies
+    /// go, in small transactions. A pruning that was killed is finished by the next.
+    ///
+    /// # Errors
+    /// [`LogError`]. A log that contradicts what was signed of it is not pruned.
+    pub async fn prune(&self, cutoff: DateTime<Utc>) -> Result<Pruned, LogError> {
+        let minimum_index = self.raise_minimum(cutoff).await?;
+        let mut rows = 0;
+        while let Some(first) = prune::first_body(self.store.db()).await?.filter(|first| *first < minimum_index) {
+            let tx = self.store.begin_write().await?;
+            rows += prune::delete(&*tx, first, minimum_index.min(first + BATCH)).await?;
+            self.at(Step::Deleted)?;
+            tx.commit().await?;
+            self.at(Step::Gone)?;
+        }
+        Ok(Pruned { minimum_index, rows })
+    }
+
+    async fn raise_minimum(&self, cutoff: DateTime<Utc>) -> Result<u64, LogError> {
+        let tx = self.store.begin_write().await?;
+        let head = audit_tree::head_locked(&*tx).await?;
+        let Some(signed) = self.require_unbroken(&*tx, &head).await? else {
+            tx.rollback().await?;
+            return Ok(head.minimum_index);
+        };
+        let kept = prune::first_kept(&*tx, head.minimum_index, cutoff).await?.unwrap_or(head.size);
+        let minimum = kept.min(signed.checkpoint().size);
+        if minimum <= head.minimum_index {
+            tx.rollback().await?;
+            return Ok(head.minimum_index);
+        }
+        // A checkpoint with two lines more: whoever verifies checkpoints verifies it.
+        let extensions = vec![format!("minimum-index {minimum}"), format!("pruned-before {}", rfc3339(cutoff))];
+        let policy = Checkpoint { extensions, ..signed.checkpoint().clone() }.sign(&self.key);
+        if !audit_tree::raise_minimum(&*tx, head.minimum_index, minimum, policy.note()).await? {
+            tx.rollback().await?;
+            return Ok(head.minimum_index);
+        }
+        let entry = Entry {
+            actor: Actor::System("pruner"),
+            action: Action::Delete,
+            resource_type: "AuditLog",
+            resource_id: head.origin,
+            shop_domain: None,
+            metadata: json!({
+                "minimumIndex": minimum,
+                "before": head.minimum_index,
+                "cutoff": rfc3339(cutoff),
+                "checkpointSize": signed.checkpoint().size,
+            }),
+        };
+        audit::append(&*tx, self.clock.now(), vec![entry]).await?;
+        self.at(Step::Raised)?;
+        tx.commit().await?;
+        self.at(Step::Published)?;
+        Ok(minimum)
+    }
+}
