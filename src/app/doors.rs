@@ -34,7 +34,8 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
             app.holds.clone(),
         )
         .with_planner(app.planner())
-        .with_log(app.log()),
+        .with_log(app.log())
+        .with_bundles(app.bundles()),
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod container;
 pub mod event;
+pub mod gather;
 mod ledger;
 pub mod manifest;
 pub mod proof;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use entity::gdpr_job::JobStatus;
+use entity::gdpr_job::{JobStatus, Outcome};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -74,7 +74,8 @@ impl Ledger {
         for (id, facts) in &mut self.jobs {
             facts.sort_by_key(|fact| (fact.kind.rank(), fact.index));
             let wrong = |why: &str| format!("job {}: {why}", shown(id));
-            let receipt = receipts.map(|receipts| receipts.get(id));
+            let receipt =
+                receipts.map_or(Told::LeftOut, |receipts| receipts.get(id).map_or(Told::Missing, Told::Enclosed));
             life(facts, may_begin_late, receipt).map_err(wrong)?;
             for fact in facts.iter() {
                 if let (Kind::Begins { job_type, .. }, Some(shop), Some(key)) =
@@ -114,18 +115,17 @@ impl Kind {
 fn kind(event: &Event) -> Result<Option<Kind>, &'static str> {
     let told = |name: &str| event.value(name).cloned();
     let status = |name: &str| match event.value(name) {
-        None => Ok(None),
-        Some(value) => {
-            value.as_str().and_then(|text| text.parse::<JobStatus>().ok()).map(Some).ok_or("an unknown status")
-        }
+        Some(Value::String(text)) => text.parse::<JobStatus>().map(Some).map_err(|_| "an unknown status"),
+        // A request of the API is recorded with the status of its answer, which is a number.
+        _ => Ok(None),
     };
     let number = |name: &str| match event.value(name) {
         None => Ok(None),
-        Some(value) => value.as_u64().map(Some).ok_or("a number that is none"),
+        Some(value) => value.as_u64().map(Some).ok_or("a count that is none"),
     };
     let (attempts, to) = (number("metadata.attempts")?, status("metadata.status")?);
     Ok(match event.text("action") {
-        Some("create") => Some(Kind::Begins {
+        Some("create") if event.value("metadata.jobType").is_some() => Some(Kind::Begins {
             held: event.value("metadata.holdReason").is_some_and(|reason| !reason.is_null()),
             job_type: told("metadata.jobType"),
         }),
@@ -159,7 +159,14 @@ fn since(status: JobStatus) -> &'static [JobStatus] {
     }
 }
 
-fn life(facts: &[Fact], may_begin_late: bool, receipt: Option<Option<&Enclosed<'_>>>) -> Result<(), &'static str> {
+/// What a bundle holds of a job's receipt.
+enum Told<'a> {
+    LeftOut,
+    Missing,
+    Enclosed(&'a Enclosed<'a>),
+}
+
+fn life(facts: &[Fact], may_begin_late: bool, receipt: Told<'_>) -> Result<(), &'static str> {
     let mut state: Option<State> = None;
     let mut job_type: Option<&Value> = None;
     let mut ended: Option<&Fact> = None;
@@ -204,11 +211,11 @@ fn life(facts: &[Fact], may_begin_late: bool, receipt: Option<Option<&Enclosed<'
     }
     let attempts = state.map(|(_, attempts)| attempts);
     match (receipt, ended) {
-        (None, _) | (Some(None), None) => Ok(()),
-        (Some(None), Some(_)) => Err("it has ended, and its receipt is missing"),
-        (Some(Some(_)), None) if may_begin_late => Ok(()),
-        (Some(Some(_)), None) => Err("it has a receipt, and has not ended"),
-        (Some(Some(enclosed)), Some(end)) => receipt_fits(enclosed, facts, end, attempts),
+        (Told::LeftOut, _) | (Told::Missing, None) => Ok(()),
+        (Told::Missing, Some(_)) => Err("it has ended, and its receipt is missing"),
+        (Told::Enclosed(_), None) if may_begin_late => Ok(()),
+        (Told::Enclosed(_), None) => Err("it has a receipt, and has not ended"),
+        (Told::Enclosed(enclosed), Some(end)) => receipt_fits(enclosed, facts, end, attempts),
     }
 }
 
@@ -252,31 +259,7 @@ fn receipt_fits(
     if !same(end.shop.as_ref(), &receipt.request.shop_domain) {
         return Err("its receipt is of another shop");
     }
-    match &end.kind {
-        Kind::Ends { job_type, outcome, attempts, rows } => {
-            if !same(job_type.as_ref(), receipt.request.job_type.as_str()) {
-                return Err("its receipt is of a job of another type");
-            }
-            if !same(outcome.as_ref(), receipt.outcome.as_str()) {
-                return Err("its receipt tells another outcome");
-            }
-            if attempts.is_some_and(|attempts| attempts != u64::from(receipt.attempts)) {
-                return Err("its receipt counts other attempts");
-            }
-            if rows.is_some_and(|rows| Some(rows) != counted(receipt)) {
-                return Err("its receipt counts other rows");
-            }
-        }
-        _ => {
-            if receipt.outcome.as_str() != "not_executed" {
-                return Err("its receipt tells another outcome");
-            }
-            let begun = facts.first().is_some_and(|fact| matches!(fact.kind, Kind::Begins { .. }));
-            if begun && attempts != Some(u64::from(receipt.attempts)) {
-                return Err("its receipt counts other attempts");
-            }
-        }
-    }
+    end_fits(receipt, facts, end, attempts)?;
     for fact in facts.iter().filter(|fact| matches!(fact.kind, Kind::Begins { .. })) {
         if !same(fact.received_at.as_ref(), &rfc3339(receipt.request.received_at)) {
             return Err("its receipt tells of another request");
@@ -286,6 +269,34 @@ fn receipt_fits(
         if named && !same(fact.actor_webhook.as_ref(), &receipt.request.webhook_id) {
             return Err("its receipt tells of another delivery");
         }
+    }
+    Ok(())
+}
+
+fn end_fits(receipt: &Receipt, facts: &[Fact], end: &Fact, attempts: Option<u64>) -> Result<(), &'static str> {
+    let same = |value: Option<&Value>, text: &str| value.is_none_or(|value| value.as_str() == Some(text));
+    let counted_attempts = u64::from(receipt.attempts);
+    let Kind::Ends { job_type, outcome, attempts: told, rows } = &end.kind else {
+        let begun = facts.first().is_some_and(|fact| matches!(fact.kind, Kind::Begins { .. }));
+        return match (receipt.outcome, begun) {
+            (Outcome::NotExecuted, true) if attempts != Some(counted_attempts) => {
+                Err("its receipt counts other attempts")
+            }
+            (Outcome::NotExecuted, _) => Ok(()),
+            _ => Err("its receipt tells another outcome"),
+        };
+    };
+    if !same(job_type.as_ref(), receipt.request.job_type.as_str()) {
+        return Err("its receipt is of a job of another type");
+    }
+    if !same(outcome.as_ref(), receipt.outcome.as_str()) {
+        return Err("its receipt tells another outcome");
+    }
+    if told.is_some_and(|told| told != counted_attempts) {
+        return Err("its receipt counts other attempts");
+    }
+    if rows.is_some_and(|rows| Some(rows) != counted(receipt)) {
+        return Err("its receipt counts other rows");
     }
     Ok(())
 }

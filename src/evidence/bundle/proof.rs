@@ -11,7 +11,7 @@ use crate::evidence::merkle::{self, Hash, Node};
 /// What stands at a place of the walk.
 enum Stop {
     /// An entry of ours.
-    Leaf(u64),
+    Leaf,
     /// A subtree without one.
     Other(Node),
 }
@@ -23,7 +23,7 @@ fn walk<E>(start: u64, end: u64, indices: &[u64], hash: &mut impl FnMut(Stop) ->
         return hash(Stop::Other(Node { level: u8::try_from(level).unwrap_or(u8::MAX), index: start >> level }));
     }
     if size == 1 {
-        return hash(Stop::Leaf(start));
+        return hash(Stop::Leaf);
     }
     let middle = start + (1 << (size - 1).ilog2());
     let (left, right) = indices.split_at(indices.partition_point(|index| *index < middle));
@@ -55,7 +55,7 @@ pub fn root(leaves: &[(u64, Hash)], size: u64, proof: &[Hash]) -> Option<Hash> {
     let indices: Vec<u64> = leaves.iter().map(|(index, _)| *index).collect();
     let (mut leaves, mut others) = (leaves.iter(), proof.iter());
     let root = walk(0, size, &indices, &mut |stop| match stop {
-        Stop::Leaf(_) => leaves.next().map(|(_, hash)| *hash).ok_or(()),
+        Stop::Leaf => leaves.next().map(|(_, hash)| *hash).ok_or(()),
         Stop::Other(_) => others.next().copied().ok_or(()),
     });
     root.ok().filter(|_| leaves.next().is_none() && others.next().is_none())
@@ -63,7 +63,7 @@ pub fn root(leaves: &[(u64, Hash)], size: u64, proof: &[Hash]) -> Option<Hash> {
 
 /// The file: a hash a line.
 pub fn to_text(hashes: &[Hash]) -> String {
-    hashes.iter().map(|hash| format!("{}\n", STANDARD.encode(hash))).collect()
+    hashes.iter().flat_map(|hash| [STANDARD.encode(hash), "\n".to_owned()]).collect()
 }
 
 /// Reads [`to_text`]; none when it is anything else.

@@ -9,6 +9,7 @@ use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
+use crate::evidence::bundle::gather::{BundleError, Bundles, Wishes};
 use crate::evidence::log::Log;
 use crate::evidence::receipt::{self, Signer};
 use crate::hold::Holds;
@@ -27,6 +28,7 @@ use crate::store::{Store, StoreError};
 pub struct ApiState {
     planner: Option<Planner>,
     log: Option<Log>,
+    bundles: Option<Bundles>,
     pub(in crate::http) logins: Logins,
     pub(in crate::http) store: Store,
     pub(in crate::http) clock: Clock,
@@ -38,7 +40,7 @@ pub struct ApiState {
 impl ApiState {
     /// Answers from `store`, rings `wake` when a job may be worked again, and signs what is withdrawn with `signer`.
     pub fn new(store: Store, clock: Clock, wake: Wake, signer: Signer, holds: Holds) -> Self {
-        Self { planner: None, log: None, logins: Logins::default(), store, clock, wake, signer, holds }
+        Self { planner: None, log: None, bundles: None, logins: Logins::default(), store, clock, wake, signer, holds }
     }
 
     /// Shows the plans of jobs as well.
@@ -51,6 +53,28 @@ impl ApiState {
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// Hands out evidence bundles as well.
+    #[must_use]
+    pub fn with_bundles(self, bundles: Bundles) -> Self {
+        Self { bundles: Some(bundles), ..self }
+    }
+
+    /// The evidence bundle of a job.
+    pub async fn evidence(&self, id: &str) -> Result<Vec<u8>, Problem> {
+        let bundles = self.bundles.as_ref().ok_or(Problem::JobNotFound)?;
+        match bundles.of_job(id, &Wishes::default()).await {
+            Ok(bundle) => Ok(bundle),
+            Err(BundleError::Nothing) => {
+                self.job(id).await?;
+                Err(Problem::NoEvidence)
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "an evidence bundle could not be made");
+                Err(Problem::Unavailable)
+            }
+        }
     }
 
     /// The audit log, if it is served.
