@@ -20,9 +20,10 @@ use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::erasure::check::Finding;
-use crate::erasure::data_map::{DataMap, Problems};
+use crate::erasure::data_map::{DataMap, Problems, REFERENCE};
 use crate::erasure::mask::Masker;
 use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::evidence::bundle::gather::Bundles;
 use crate::evidence::log::{Log, LogSettings};
 use crate::evidence::receipt::Signer;
 use crate::export::{Exporter, LinkSettings, Packages};
@@ -152,6 +153,23 @@ pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
     let keys = config.data_map.match_keys.iter();
     let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
     Ok(map.with_match_keys(keys.collect())?.with_retention(&config.retention.policies)?)
+}
+
+/// The data map's text, as bundles enclose it; none when its file cannot be read any more.
+pub fn data_map_text(config: &Config) -> Option<String> {
+    let file = config.data_map.file.as_ref();
+    file.map_or_else(|| Some(REFERENCE.to_owned()), |file| std::fs::read_to_string(file).ok())
+}
+
+/// Makes what gathers evidence bundles, for commands that need no more of the house.
+///
+/// # Errors
+/// When the keys cannot be used.
+pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
+    let keyring = load_keys(config)?;
+    let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
+    let log = Log::new(store.clone(), clock.clone(), &keyring, settings);
+    Ok(Bundles::new(store.clone(), log, signer(config, &keyring), data_map_text(config)))
 }
 
 /// Reads the data map and holds its default store's part against the live schema.
@@ -491,6 +509,11 @@ impl App {
                 suppression_settings(&self.config),
             ),
         }
+    }
+
+    /// Makes evidence bundles.
+    pub fn bundles(&self) -> Bundles {
+        Bundles::new(self.store.clone(), self.log(), self.signer.clone(), data_map_text(&self.config))
     }
 
     /// The audit log as a tree: sequenced, signed, served and pruned.

@@ -13,6 +13,7 @@ mod context;
 mod data_map;
 mod demo;
 mod exit;
+mod export;
 mod healthcheck;
 mod holds;
 mod instant;
@@ -75,6 +76,7 @@ pub enum Command {
     Audit(audit::Args),
     Report(report::Args),
     Retention(retention::Args),
+    Export(export::Args),
     Redact(redact::Args),
     Unseal(unseal::Args),
     Replay(replay::Args),
@@ -112,6 +114,7 @@ impl Cli {
             Command::Audit(args) => audit::run(context, args).await,
             Command::Report(args) => report::run(context, args).await,
             Command::Retention(args) => retention::run(context, args).await,
+            Command::Export(args) => export::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
             Command::Unseal(args) => unseal::run(context, args),
             Command::Replay(args) => replay::run(context, args).await,

@@ -5,6 +5,7 @@
 //! [`Verified`](crate::erasure::verify::Verified). [`verify`] checks one without a database.
 //! `docs/receipt-format.md` tells the format to whoever writes another verifier.
 
+pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;
 pub mod dsse;

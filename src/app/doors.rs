@@ -36,7 +36,8 @@ pub fn doors(app: &App, broker: Option<Broker>) -> Doors {
         .with_planner(app.planner())
         .with_log(app.log())
         .with_packages(app.packages.clone())
-        .with_retention(app.retention(), app.shutdown.clone()),
+        .with_retention(app.retention(), app.shutdown.clone())
+        .with_bundles(app.bundles()),
     }
 }
 

@@ -84,7 +84,7 @@ fn check(policy: &Policy, rules: &Compiled, args: &Args) -> Result<(), UsageErro
     Ok(())
 }
 
-fn read_policy(path: &Path) -> Result<String, UsageError> {
+pub(super) fn read_policy(path: &Path) -> Result<String, UsageError> {
     let unreadable = |error| UsageError(format!("the policy {} cannot be read: {error}", path.display()));
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > POLICY_BYTES_MAX {

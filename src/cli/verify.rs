@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Context, Exit, UsageError, output};
+use crate::evidence::bundle::{self, container};
+use crate::evidence::checkpoint::NOTE_BYTES_MAX;
 use crate::evidence::public_key::PublicKey;
 use crate::evidence::verify::{Checked, RECEIPT_BYTES_MAX, Refused, verify};
 
@@ -17,40 +19,53 @@ mod told;
 
 const EXAMPLES: &str = "\
 Examples:
+  efface verify evidence.zip --key efface.pub
+  efface verify evidence.zip --key efface.pub --since checkpoint.txt
   efface verify receipt.json --key efface.pub
   efface verify receipt.json              with the key it encloses: says so
 
-Get a receipt with `efface jobs receipt`, the key with `efface keys show`.
+Get a bundle with `efface export`, a receipt with `efface jobs receipt`, the key
+with `efface keys show`.
 Exit codes: 0 verified, 2 wrong usage, 3 not verified";
 
-/// How files of other kinds begin.
+/// How bundles begin.
 const ZIP: &[u8] = b"PK";
 /// A file of keys that is larger than this is none.
 const KEY_BYTES_MAX: usize = 65_536;
 
-/// Check a signed receipt offline
+/// Check an evidence bundle or a signed receipt offline
 ///
-/// Trusts only keys that are given with --key. Without one it checks against the key that the receipt itself encloses, and
-/// says so: then it shows that the receipt is whole, not who made it.
+/// Trusts only keys that are given with --key. Without one it checks against the key that the file itself encloses, and
+/// says so: then it shows that the file is whole, not who made it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The receipt: a DSSE envelope, as `efface jobs receipt` writes it
+    /// A bundle, as `efface export` writes it, or a receipt, as `efface jobs receipt` does
     file: PathBuf,
     /// Public keys to trust, in PEM, got from somewhere else than the receipt
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// Demand a proof that the log has grown from this earlier checkpoint
+    #[arg(long, value_name = "CHECKPOINT")]
+    since: Option<PathBuf>,
 }
 
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     context.refuse_configuration("a file is verified without a database")?;
     context.log_without_config();
     let trusted = args.key.as_deref().map_or(Ok(Vec::new()), trusted)?;
-    let file = read(&args.file, RECEIPT_BYTES_MAX)?;
-    if file.starts_with(ZIP) {
-        let message = "this is a zip: this version verifies single receipts only".to_owned();
-        return Err(UsageError(message).into());
+    let earlier = args.since.as_deref().map(|path| read(path, NOTE_BYTES_MAX)).transpose()?;
+    if read(&args.file, ZIP.len())?.starts_with(ZIP) {
+        let bundle = read(&args.file, container::BYTES_MAX)?;
+        return match bundle::verify::verify(&bundle, &trusted, earlier.as_deref()) {
+            Ok(checked) => bundle_passed(context, &checked),
+            Err(refused) => bundle_failed(context, &refused),
+        };
     }
+    if earlier.is_some() {
+        return Err(UsageError("--since goes with a bundle: a receipt tells nothing of the log".to_owned()).into());
+    }
+    let file = read(&args.file, RECEIPT_BYTES_MAX)?;
     match verify(&file, &trusted) {
         Ok(checked) => passed(context, &checked, args.key.as_deref()),
         Err(refused) => failed(context, &refused),
@@ -72,6 +87,34 @@ fn read(path: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
         .and_then(|file| file.take(bytes_max as u64 + 1).read_to_end(&mut bytes))
         .with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(bytes)
+}
+
+fn bundle_passed(context: &Context, checked: &bundle::verify::Checked) -> anyhow::Result<Exit> {
+    if !checked.is_trusted {
+        output::talk("! NO KEY FROM OUTSIDE was given: the bundle was checked with the keys that it encloses.");
+        output::talk(
+            "! Anybody can make such a bundle. Get the key of who should have signed it, and give --key FILE.",
+        );
+    }
+    if context.json() {
+        output::json(&json!({
+            "verified": true, "keyId": checked.key.id(), "keyFromOutside": checked.is_trusted,
+            "events": checked.manifest.events, "withheld": checked.manifest.withheld, "receipts": checked.receipts,
+            "scope": checked.manifest.scope, "checkpoint": checked.manifest.checkpoint,
+        }))?;
+    } else {
+        output::raw(&told::bundle_passed(checked))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn bundle_failed(context: &Context, refused: &bundle::verify::Refused) -> anyhow::Result<Exit> {
+    if context.json() {
+        output::json(&json!({ "verified": false, "part": refused.part.as_str(), "reason": refused.reason }))?;
+    } else {
+        output::raw(&told::bundle_failed(refused))?;
+    }
+    Ok(Exit::Unverified)
 }
 
 fn passed(context: &Context, checked: &Checked, key: Option<&Path>) -> anyhow::Result<Exit> {

@@ -136,6 +136,11 @@ impl Signer {
         &self.inner.public
     }
 
+    /// Signs anything of ours: a DSSE envelope around the payload.
+    pub fn seal(&self, payload_type: &str, payload: &[u8]) -> String {
+        dsse::seal(&self.inner.key, self.inner.public.id(), payload_type, payload)
+    }
+
     /// Signs the receipt of a duty that ends at `now`, to be stored in the transaction that ends it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 //! jobs(&self, filter: JobFilter, page: PageWish)              -> Result<JobPage, Problem>
 //! job(&self, id: &str)                                        -> Result<JobView, Problem>            JobNotFound
 //! receipt(&self, id: &str)                                    -> Result<Vec<u8>, Problem>            JobNotFound, NoReceipt
+//! evidence(&self, id: &str)                                   -> Result<Vec<u8>, Problem>            JobNotFound, NoEvidence
 //! retry|cancel|release(&self, caller: &Caller, id: &str, reason: Option<String>)
 //!                                                             -> Result<JobView, Problem>            JobNotFound, TransitionNotAllowed
 //! compliance(&self, period: Period)                           -> Result<ComplianceReport, Problem>
@@ -52,6 +53,7 @@ pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {
         .route("/v1/jobs", permit(Permission::ReadJobs, get(jobs::list)))
         .route("/v1/jobs/{id}", permit(Permission::ReadJobs, get(jobs::show)))
         .route("/v1/jobs/{id}/receipt", permit(Permission::ReadJobs, get(receipts::show)))
+        .route("/v1/jobs/{id}/evidence", permit(Permission::ReadAudit, get(receipts::evidence)))
         .route("/v1/jobs/{id}/retry", permit(Permission::ChangeJobs, post(jobs::retry)))
         .route("/v1/jobs/{id}/cancel", permit(Permission::ChangeJobs, post(jobs::cancel)))
         .route("/v1/jobs/{id}/plan", permit(Permission::ReadJobs, get(jobs::plan)))

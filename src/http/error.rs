@@ -70,6 +70,8 @@ pub enum Problem {
         /// What became of it, as in "was used".
         fate: &'static str,
     },
+    /// Nothing of the job is in a signed tree yet, or all of it is pruned.
+    NoEvidence,
     /// No legal hold has that id.
     HoldNotFound,
     /// The legal hold was released before.
@@ -152,6 +154,7 @@ impl Problem {
             Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "The role does not allow this"),
             Self::BadParameter { .. } => (StatusCode::BAD_REQUEST, "bad-parameter", "A parameter is not right"),
             Self::JobNotFound => (StatusCode::NOT_FOUND, "job-not-found", "There is no such job"),
+            Self::NoEvidence => (StatusCode::NOT_FOUND, "no-evidence", "There is no evidence yet, or no more"),
             Self::NoReceipt => (StatusCode::NOT_FOUND, "no-receipt", "There is no receipt yet"),
             Self::PackageNotFound => (StatusCode::NOT_FOUND, "package-not-found", "There is no package for that job"),
             Self::PackageNotReady => {
@@ -196,6 +199,7 @@ impl Problem {
             }
             Self::NoPlan => Some("its sealed payload is gone or cannot be read".into()),
             Self::NotAcceptable { offered } => Some(format!("offered: {offered}").into()),
+            Self::NoEvidence => Some("entries are signed within seconds, and pruned after 180 days".into()),
             Self::NoReceipt => Some("a job gets its receipt when it is completed or cancelled".into()),
             Self::LinkGone { fate } => Some(format!("it {fate}; ask for a new one").into()),
             Self::NotFound

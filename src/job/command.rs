@@ -90,8 +90,11 @@ pub async fn apply(
     if let Some(hash) = &approved {
         gdpr_job::approve_plan(&*tx, id, hash).await?;
     }
+    let mut receipt = None;
     if let Command::Cancel { signer, .. } = &command {
-        deletion_receipt::insert(&*tx, vec![super::receipts::of_cancelled(signer, &job, now)?]).await?;
+        let signed = super::receipts::of_cancelled(signer, &job, now)?;
+        receipt = Some(signed.digest());
+        deletion_receipt::insert(&*tx, vec![signed]).await?;
     }
     let entry = Entry {
         actor,
@@ -100,7 +103,7 @@ pub async fn apply(
         resource_id: id.to_owned(),
         shop_domain: Some(job.shop_domain),
         metadata: json!({ "from": step.change.from, "status": step.state.status, "because": because,
-            "holdReason": job.hold_reason, "approvedPlan": approved }),
+            "holdReason": job.hold_reason, "approvedPlan": approved, "receipt": receipt }),
     };
     audit::append(&*tx, now, vec![entry]).await?;
     let after = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;

@@ -16,6 +16,7 @@ use crate::erasure::stores::Stores;
 use crate::erasure::verify::Verified;
 use crate::evidence::receipt::Signer;
 use crate::retry::{RetryPolicy, jitter};
+use crate::store::deletion_receipt::NewReceipt;
 use crate::store::gdpr_job::{self, Claimed, Completion};
 use crate::store::{Store, StoreError, deletion_receipt};
 use crate::suppression::{self, Tombstone};
@@ -164,10 +165,13 @@ pub async fn complete(
     let completed = gdpr_job::complete(conn, now, &completions).await?;
     let ended: Vec<(&Finished, &Completion)> =
         jobs.iter().zip(&completions).filter(|(job, _)| completed.contains(&job.claim.id)).collect();
-    deletion_receipt::insert(conn, super::receipts::of_finished(signer, stores, now, &ended).await?).await?;
+    let receipts = super::receipts::of_finished(signer, stores, now, &ended).await?;
+    let digests: Vec<String> = receipts.iter().map(NewReceipt::digest).collect();
+    deletion_receipt::insert(conn, receipts).await?;
     let entries = ended
         .iter()
-        .map(|(job, completion)| Entry {
+        .zip(digests)
+        .map(|((job, completion), receipt)| Entry {
             actor: Actor::System("worker"),
             action: if job.done.job_type() == JobType::DataRequest { Action::Export } else { Action::Delete },
             resource_type: super::TABLE,
@@ -178,6 +182,7 @@ pub async fn complete(
                 "outcome": completion.outcome,
                 "rows": job.progress.total(),
                 "attempts": job.claim.attempts,
+                "receipt": receipt,
             }),
         })
         .collect();

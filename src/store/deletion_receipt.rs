@@ -5,6 +5,8 @@ use entity::deletion_receipt::{Column, Entity, Model};
 use entity::gdpr_job::{JobType, Outcome};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, Statement};
 
+use sha2::{Digest as _, Sha256};
+
 use super::StoreError;
 use super::rows::Rows;
 
@@ -21,6 +23,13 @@ pub struct NewReceipt {
     pub key_id: String,
     pub created_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+}
+
+impl NewReceipt {
+    /// SHA-256 of the envelope in hex: by it the audit log names the receipt.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(&self.envelope))
+    }
 }
 
 /// Stores receipts in the transaction that ends their jobs.

@@ -9,6 +9,7 @@ mod house;
 mod audit_log;
 mod beside;
 mod broker;
+mod bundles;
 mod carrier;
 mod chaos;
 mod cli;

@@ -61,7 +61,7 @@ impl House {
 }
 
 /// A `customers/redact` that claims to be a `shop/redact`: its job is held.
-fn mismatched() -> String {
+pub fn mismatched() -> String {
     serde_json::json!({
         "shop_id": 1, "shop_domain": ADA, "customer": { "id": 191_167 }, "orders_to_redact": [1001],
     })

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 
 use crate::clock::rfc3339;
+use crate::evidence::bundle::verify as bundle;
 use crate::evidence::statement::{Erasure, Export, Receipt, StatedBy, Subject, SubjectKind};
 use crate::evidence::verify::{Checked, Part, Refused};
 
@@ -17,6 +18,25 @@ impl Lines {
         self.0.extend(line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
         self.0.push('\n');
     }
+}
+
+/// What a bundle that verifies says.
+pub(super) fn bundle_passed(checked: &bundle::Checked) -> String {
+    let mut lines = Lines::default();
+    lines.add("✓ Verification PASSED");
+    lines.add(format_args!("  - Events: {} valid", checked.manifest.events));
+    lines.add("  - Hash chain: OK");
+    lines.add("  - Ledger consistency: OK");
+    lines.add("  - Manifest: OK");
+    lines.0
+}
+
+/// Which part of a bundle does not hold, and why.
+pub(super) fn bundle_failed(refused: &bundle::Refused) -> String {
+    let mut lines = Lines::default();
+    lines.add("✗ Verification FAILED");
+    lines.add(format_args!("  - {}: {}", refused.part, refused.reason));
+    lines.0
 }
 
 /// What a receipt that verifies says.

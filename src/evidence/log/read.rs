@@ -10,6 +10,9 @@ use crate::evidence::merkle::{self, Hash};
 use crate::store::audit_log::query;
 use crate::store::{StoreError, audit_tree};
 
+/// Subtrees whose hashes are read at once.
+const NODES_AT_ONCE: usize = 256;
+
 /// An entry and its place in the tree.
 #[derive(Clone, Debug)]
 pub struct Sequenced {
@@ -67,6 +70,21 @@ impl Log {
     pub async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, LogError> {
         let tiles = Tiles::of_nodes(self.store.db(), &merkle::consistency_nodes(from, to)).await?;
         merkle::consistency(from, to, |node| tiles.hash(node))
+    }
+
+    /// The hashes of complete subtrees, in the order in which they are asked for.
+    ///
+    /// # Errors
+    /// As [`Log::inclusion`].
+    pub async fn hashes(&self, nodes: &[merkle::Node]) -> Result<Vec<Hash>, LogError> {
+        let mut hashes = Vec::with_capacity(nodes.len());
+        for some in nodes.chunks(NODES_AT_ONCE) {
+            let tiles = Tiles::of_nodes(self.store.db(), some).await?;
+            for node in some {
+                hashes.push(tiles.hash(*node)?);
+            }
+        }
+        Ok(hashes)
     }
 
     /// The root over the first `size` entries.

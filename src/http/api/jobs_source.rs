@@ -9,6 +9,7 @@ use super::{Cursor, JobFilter, PageWish, Period};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
+use crate::evidence::bundle::gather::{BundleError, Bundles, Wishes};
 use crate::evidence::log::Log;
 use crate::evidence::receipt::{self, Signer};
 use crate::export::Packages;
@@ -31,6 +32,7 @@ pub struct ApiState {
     planner: Option<Planner>,
     pub(super) retention: Option<(Retention, Shutdown)>,
     log: Option<Log>,
+    bundles: Option<Bundles>,
     pub(in crate::http) logins: Logins,
     pub(in crate::http) store: Store,
     pub(in crate::http) clock: Clock,
@@ -46,6 +48,7 @@ impl ApiState {
         Self {
             planner: None,
             log: None,
+            bundles: None,
             logins: Logins::default(),
             packages: None,
             retention: None,
@@ -73,6 +76,28 @@ impl ApiState {
     #[must_use]
     pub fn with_log(self, log: Log) -> Self {
         Self { log: Some(log), ..self }
+    }
+
+    /// Hands out evidence bundles as well.
+    #[must_use]
+    pub fn with_bundles(self, bundles: Bundles) -> Self {
+        Self { bundles: Some(bundles), ..self }
+    }
+
+    /// The evidence bundle of a job.
+    pub async fn evidence(&self, id: &str) -> Result<Vec<u8>, Problem> {
+        let bundles = self.bundles.as_ref().ok_or(Problem::JobNotFound)?;
+        match bundles.of_job(id, &Wishes::default()).await {
+            Ok(bundle) => Ok(bundle),
+            Err(BundleError::Nothing) => {
+                self.job(id).await?;
+                Err(Problem::NoEvidence)
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "an evidence bundle could not be made");
+                Err(Problem::Unavailable)
+            }
+        }
     }
 
     /// The audit log, if it is served.

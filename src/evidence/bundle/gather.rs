@@ -1,0 +1,179 @@
+//! Gathers what a bundle is made of from the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::build::{self, Contents};
+use super::container::WriteError;
+use super::event::{Event, JOBS};
+use super::manifest::Scope;
+use super::withhold::{self, MustBeTold};
+use super::{JOBS_MAX, names, proof};
+use crate::clock::rfc3339;
+use crate::evidence::checkpoint::SignedCheckpoint;
+use crate::evidence::leaf::{self, EntrySalt};
+use crate::evidence::log::{Filter, Log, LogError};
+use crate::evidence::receipt::{self, Signer};
+use crate::redaction::{Engine, Policy};
+use crate::store::{Store, StoreError};
+
+/// Entries read at once.
+const PAGE: u64 = 1_000;
+/// Entries of one bundle at most.
+pub const EVENTS_MAX: usize = 500_000;
+
+/// Makes bundles. Cheap enough to clone.
+#[derive(Clone, Debug)]
+pub struct Bundles {
+    store: Store,
+    log: Log,
+    signer: Signer,
+    data_map: Option<String>,
+}
+
+/// What else is wished of a bundle.
+#[derive(Debug, Default)]
+pub struct Wishes<'a> {
+    /// A policy by which fields are withheld, and the engine that masks them.
+    pub redact: Option<(&'a Policy, &'a Engine)>,
+    /// Leaves receipts out: they are signed as a whole and cannot be redacted.
+    pub without_receipts: bool,
+    /// An earlier checkpoint, from which the bundle is to prove that the log has grown.
+    pub earlier: Option<&'a SignedCheckpoint>,
+}
+
+/// Why there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("there is nothing of it in the signed log: it is too new, pruned, or does not exist")]
+    Nothing,
+    #[error("it has more than {EVENTS_MAX} entries or {JOBS_MAX} jobs; choose a shorter time")]
+    TooMany,
+    #[error("the earlier checkpoint is of another log, or of a larger one: this log was rolled back")]
+    Earlier,
+    #[error(transparent)]
+    MustBeTold(#[from] MustBeTold),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Bundles {
+    /// Gathers from `store` and `log`, and signs with `signer`. `data_map` is the text of the map in force.
+    pub fn new(store: Store, log: Log, signer: Signer, data_map: Option<String>) -> Self {
+        Self { store, log, signer, data_map }
+    }
+
+    /// All entries of a job, and its receipt.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub async fn of_job(&self, id: &str, wishes: &Wishes<'_>) -> Result<Vec<u8>, BundleError> {
+        let filter =
+            Filter { resource_type: Some(JOBS.to_owned()), resource_id: Some(id.to_owned()), ..Filter::default() };
+        let scope = Scope { job: Some(id.to_owned()), shop: None, from: None, to: None };
+        self.bundle(filter, scope, wishes).await
+    }
+
+    /// All entries of a shop from an instant to before another, and the receipts of the jobs that ended then.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub async fn of_shop(
+        &self,
+        shop: &str,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+        wishes: &Wishes<'_>,
+    ) -> Result<Vec<u8>, BundleError> {
+        let filter = Filter { shop_domain: Some(shop.to_owned()), from, to, ..Filter::default() };
+        let scope = Scope { job: None, shop: Some(shop.to_owned()), from: from.map(rfc3339), to: to.map(rfc3339) };
+        self.bundle(filter, scope, wishes).await
+    }
+
+    async fn bundle(&self, filter: Filter, scope: Scope, wishes: &Wishes<'_>) -> Result<Vec<u8>, BundleError> {
+        self.log.tend().await?;
+        let checkpoint = self.log.latest().await?.ok_or(BundleError::Nothing)?;
+        let (minimum_index, size) = (self.log.head().await?.minimum_index, checkpoint.checkpoint().size);
+        let mut events = self.events(&filter, minimum_index, size).await?;
+        let receipts = if wishes.without_receipts { None } else { Some(self.receipts(&scope, &events).await?) };
+        if events.is_empty() && receipts.as_ref().is_none_or(BTreeMap::is_empty) {
+            return Err(BundleError::Nothing);
+        }
+        let mut inclusion = BTreeMap::new();
+        for (id, index) in build::ends(&events) {
+            if receipts.as_ref().is_some_and(|receipts| receipts.contains_key(&id)) {
+                inclusion.insert(id, (index, self.log.inclusion(index, size).await?));
+            }
+        }
+        if let Some((policy, engine)) = wishes.redact {
+            for event in &mut events {
+                withhold::withhold(event, policy, engine)?;
+            }
+        }
+        let indices: Vec<u64> = events.iter().map(|event| event.index).collect();
+        let proof = self.log.hashes(&proof::nodes(&indices, size)).await?;
+        let earlier = match wishes.earlier.map(SignedCheckpoint::checkpoint) {
+            None => None,
+            Some(earlier) if earlier.origin != checkpoint.checkpoint().origin || earlier.size > size => {
+                return Err(BundleError::Earlier);
+            }
+            Some(earlier) => Some((earlier.size, self.log.consistency(earlier.size, size).await?)),
+        };
+        let contents = Contents {
+            scope,
+            checkpoint,
+            minimum_index,
+            events,
+            proof,
+            receipts,
+            inclusion,
+            keys: self.log.keys().to_vec(),
+            data_map: self.data_map.clone(),
+            earlier,
+        };
+        Ok(build::build(contents, &self.signer)?)
+    }
+
+    async fn events(&self, filter: &Filter, mut from: u64, size: u64) -> Result<Vec<Event>, BundleError> {
+        let mut events = Vec::new();
+        loop {
+            let page = self.log.entries(filter, from, size, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(events) };
+            from = last.index + 1;
+            for placed in page {
+                let salt = placed.entry.salt.as_deref().and_then(|salt| salt.try_into().ok());
+                let Some(salt) = salt else {
+                    let (id, reason) = (placed.entry.id, "not 32 bytes");
+                    return Err(StoreError::Row { table: "AuditLog", column: "salt", id, reason }.into());
+                };
+                let fields = leaf::fields(&placed.entry, &EntrySalt(salt));
+                events.push(Event { index: placed.index, fields, masked: BTreeMap::new() });
+            }
+            if events.len() > EVENTS_MAX {
+                return Err(BundleError::TooMany);
+            }
+        }
+    }
+
+    /// The receipts of the jobs that ended among these entries; of a single job also when its entries are pruned.
+    async fn receipts(&self, scope: &Scope, events: &[Event]) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        let mut jobs: BTreeSet<String> = build::ends(events).into_keys().collect();
+        jobs.extend(scope.job.clone().filter(|_| events.is_empty()));
+        jobs.retain(|id| names::is_id(id));
+        if jobs.len() > JOBS_MAX {
+            return Err(BundleError::TooMany);
+        }
+        let mut receipts = BTreeMap::new();
+        for id in jobs {
+            if let Some(envelope) = receipt::find(&self.store, &id).await? {
+                receipts.insert(id, envelope);
+            }
+        }
+        Ok(receipts)
+    }
+}

@@ -1,0 +1,56 @@
+//! `efface export` and `efface verify` as somebody uses them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use efface::evidence::bundle::gather::Wishes;
+
+use crate::house::{ADA, House, Webhook};
+
+fn efface(folder: &Path, env: &[(&str, String)], args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_efface");
+    Command::new(program).args(args).current_dir(folder).env_clear().envs(env.iter().cloned()).output().unwrap()
+}
+
+fn python(folder: &Path, args: &[&str]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
+    Command::new("python3").arg(script).args(args).current_dir(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_is_exported_here_and_verified_elsewhere() {
+    let house = House::sqlite().await;
+    house.settle_town().await;
+    let job = house.done(&Webhook::customers_redact(ADA, &[1001_u64])).await;
+    let desk = tempfile::tempdir().unwrap();
+    let env = [("EFFACE__DATABASE__URL", house.url()), ("EFFACE__KEYS__FILE", house.keys_file())];
+    let exported = efface(desk.path(), &env, &["export", &job.id, "--output", "e.zip"]);
+    assert_eq!(exported.status.code(), Some(0), "{}", text(&exported.stderr));
+    std::fs::write(desk.path().join("efface.pub"), house.key().to_pem()).unwrap();
+    let expected = "✓ Verification PASSED\n  - Events: 2 valid\n  - Hash chain: OK\n  - Ledger consistency: OK\n  - Manifest: OK\n";
+    let verified = efface(desk.path(), &[], &["verify", "e.zip", "--key", "efface.pub"]);
+    assert_eq!((verified.status.code(), text(&verified.stdout), text(&verified.stderr)), (Some(0), expected, ""));
+    let theirs = python(desk.path(), &["e.zip", "--key", "efface.pub"]);
+    assert_eq!((theirs.status.code(), text(&theirs.stdout), text(&theirs.stderr)), (Some(0), expected, ""));
+    let enclosed = efface(desk.path(), &[], &["verify", "e.zip"]);
+    assert_eq!((enclosed.status.code(), text(&enclosed.stdout)), (Some(0), expected));
+    assert!(text(&enclosed.stderr).contains("NO KEY FROM OUTSIDE"));
+    let mut bundle = std::fs::read(desk.path().join("e.zip")).unwrap();
+    let middle = bundle.len() / 2;
+    bundle[middle] ^= 1;
+    std::fs::write(desk.path().join("bad.zip"), &bundle).unwrap();
+    let refused = efface(desk.path(), &[], &["verify", "bad.zip", "--key", "efface.pub"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stdout).starts_with("✗ Verification FAILED\n  - Container: "), "{}", text(&refused.stdout));
+    assert_eq!(python(desk.path(), &["bad.zip", "--key", "efface.pub"]).status.code(), Some(3));
+    let none = efface(desk.path(), &env, &["export", "gdpr_0", "--output", "none.zip"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(!desk.path().join("none.zip").exists());
+    // Who exported it is in the log, and so in the next bundle.
+    let again = house.bundle(&job.id, &Wishes::default()).await;
+    assert_eq!(house.check(&again).unwrap().manifest.events, 3);
+}
