@@ -90,7 +90,7 @@ impl Wish {
     pub const fn trigger(&self) -> &'static str {
         match self.actor {
             Actor::System(_) => "schedule",
-            Actor::Webhook(_) | Actor::Operator(_) => "operator",
+            Actor::Webhook(_) | Actor::Operator(_) | Actor::Stranger | Actor::LinkHolder => "operator",
         }
     }
 }

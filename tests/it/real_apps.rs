@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use entity::gdpr_job::{JobStatus, Model, Outcome};
 
-use crate::house::{House, Webhook};
+use crate::house::Webhook;
 use app::{App, Contents, Place, contents};
 
 const ADA: &str = "ada.myshopify.com";
@@ -119,7 +119,7 @@ fn places(rows: &[(&str, &[&str])]) -> Vec<Place> {
 /// Erases under the reviewed map, and holds every row of the app against what is known.
 async fn reviewed(known: &Known, app: App) {
     let tables = app.tables().await;
-    let map = app.reviewed(known.name);
+    let map = App::reviewed(known.name);
     let house = app.house(&map).await;
     let before = contents(&house, &tables).await;
 

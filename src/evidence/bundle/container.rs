@@ -245,7 +245,7 @@ mod tests {
             assert_eq!(read(&bytes).unwrap_err(), "it has a file that no bundle has", "{names:?}");
         }
         let once = write(&Files::from([("keys.pem", &b"1"[..])])).unwrap();
-        let local = &once[..LOCAL_LEN + 8 + 1];
+        let local = &once[..=LOCAL_LEN + 8];
         let twice = [local, &once].concat();
         assert_eq!(read(&twice).unwrap_err(), "its files are not in the order of their names, or one is there twice");
         let mut lying = once.clone();

@@ -42,8 +42,8 @@ impl Inner {
                 }
             };
             self.truncate_wal(store).await;
-            let mut fated = std::mem::take(tasks).into_iter().zip(fates);
-            for (task, fate) in fated.by_ref() {
+            let mut settling = std::mem::take(tasks).into_iter().zip(fates);
+            for (task, fate) in settling.by_ref() {
                 let settled = match fate {
                     Fate::Deleted => {
                         tasks.push(task);
@@ -59,7 +59,7 @@ impl Inner {
                 };
                 if let Err(error) = settled {
                     // Whoever ends these attempts must see them all.
-                    tasks.extend(fated.map(|(task, _)| task));
+                    tasks.extend(settling.map(|(task, _)| task));
                     return Err(error);
                 }
             }

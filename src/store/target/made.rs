@@ -95,7 +95,7 @@ pub fn micros_of(backend: DbBackend, at: chrono::DateTime<chrono::Utc>) -> i64 {
 pub async fn has_undated(conn: &impl ConnectionTrait, reach: &Reach, shop: &str) -> Result<bool, StoreError> {
     let backend = conn.get_database_backend();
     let Some(made) = &reach.made else { return Ok(false) };
-    let (from, of_shop) = (reach.from_with_or_without(made.column.at), reach.of_shop(backend, "$1"));
+    let (from, of_shop) = (reach.joined_or_not(made.column.at), reach.of_shop(backend, "$1"));
     let sql = format!(r#"SELECT 1 AS "is" FROM {from} WHERE {of_shop} AND {} IS NULL LIMIT 1"#, made.micros(backend));
     let statement = Statement::from_sql_and_values(backend, sql, [Value::from(shop)]);
     Ok(conn.query_one_raw(statement).await?.is_some())

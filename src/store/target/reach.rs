@@ -104,7 +104,7 @@ impl Reach {
     }
 
     /// As [`Self::from`] up to the hop `last`; beyond the shop, a row that leads nowhere stays.
-    pub(super) fn from_with_or_without(&self, last: usize) -> String {
+    pub(super) fn joined_or_not(&self, last: usize) -> String {
         let mut sql = format!("{} AS t", self.table);
         for (place, Hop { column, to, key }) in self.hops.iter().enumerate().take(last.max(self.shop.at)) {
             let (before, here) = (alias(place), alias(place + 1));

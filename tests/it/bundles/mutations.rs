@@ -3,6 +3,7 @@
 //!
 //! `EFFACE_TEST_MUTATIONS` asks for more than the usual number.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -128,7 +129,7 @@ fn altered_and_sealed(base: &[u8], signer: &Signer, dice: &mut Dice) -> Vec<u8> 
             some.insert(at, some[other].clone());
             data = some.concat();
         }
-        3 if name.ends_with(".json") => {
+        3 if std::path::Path::new(name).extension().is_some_and(|end| end == "json") => {
             files.remove(name);
             files.remove(name.replace(".json", ".tlog-proof").as_str());
             return sealed(&files, signer);
@@ -176,7 +177,7 @@ struct Cases {
 impl Cases {
     fn set_base(&mut self, base: &[u8]) {
         self.base = base.to_vec();
-        self.text += &format!("{}\n", json!({ "base": STANDARD.encode(base) }));
+        let _ = writeln!(self.text, "{}", json!({ "base": STANDARD.encode(base) }));
         self.judge(base, None);
     }
 
@@ -186,12 +187,12 @@ impl Cases {
         let rest = base.len().min(bundle.len()) - before;
         let after = base.iter().rev().zip(bundle.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
         let put = STANDARD.encode(&bundle[before..bundle.len() - after]);
-        self.text += &format!("{}\n", json!({ "cut": [before, base.len() - after - before, put] }));
+        let _ = writeln!(self.text, "{}", json!({ "cut": [before, base.len() - after - before, put] }));
         self.judge(bundle, None)
     }
 
     fn add_since(&mut self, bundle: &[u8], since: &[u8]) -> Option<Part> {
-        self.text += &format!("{}\n", json!({ "whole": STANDARD.encode(bundle), "since": STANDARD.encode(since) }));
+        let _ = writeln!(self.text, "{}", json!({ "whole": STANDARD.encode(bundle), "since": STANDARD.encode(since) }));
         self.judge(bundle, Some(since))
     }
 
@@ -248,7 +249,7 @@ async fn every_mutation_is_found_by_both_verifiers_and_nothing_else_is() {
         cases.set_base(base);
         assert_eq!(cases.verdicts.last().unwrap(), "OK", "no false alarm");
         let other = &bases[(at + 1) % bases.len()];
-        for _ in 0..wanted / bases.len() + 1 {
+        for _ in 0..=wanted / bases.len() {
             let bundle = altered(base, other, &mut dice);
             if other.len() == bundle.len() && *other == bundle {
                 continue;
@@ -256,7 +257,7 @@ async fn every_mutation_is_found_by_both_verifiers_and_nothing_else_is() {
             assert!(cases.add(&bundle).is_some(), "an altered bundle verifies");
             found += 1;
         }
-        for _ in 0..SEALED_AGAIN / bases.len() + 1 {
+        for _ in 0..=SEALED_AGAIN / bases.len() {
             let part = cases.add(&altered_and_sealed(base, &signer, &mut dice));
             assert!(part.is_some_and(|part| part != Part::Manifest), "altered and sealed again: {part:?}");
             found += 1;

@@ -139,7 +139,7 @@ impl Stage {
 
     /// An order with two lines and a letter, and a contact of its customer.
     pub async fn place_order(&mut self, house: &House, shop: usize, order: usize, customer: usize) {
-        let keyed = Keyed { shop, order: order as i64, customer: customer as i64 };
+        let keyed = Keyed { shop, order: number(order), customer: number(customer) };
         let of = domain(shop);
         let row = self.id();
         house.execute(&format!("INSERT INTO orders VALUES ({row}, {shop}, {order}, {customer}, 0)")).await;
@@ -201,12 +201,16 @@ impl Asked {
         let mut orders: Vec<usize> = (0..ORDERS).filter(|_| dice.percent(30)).collect();
         dice.shuffle(&mut orders);
         let customer = dice.below(CUSTOMERS * 2);
-        self.orders.extend(orders.iter().map(|order| (shop, *order as i64)));
-        self.customers.insert((shop, customer as i64));
+        self.orders.extend(orders.iter().map(|order| (shop, number(*order))));
+        self.customers.insert((shop, number(customer)));
         Webhook::new("customers/redact", body(shop, customer, "orders_to_redact", &orders))
     }
 }
 
 pub fn body(shop: usize, customer: usize, list: &str, orders: &[usize]) -> String {
     json!({ "shop_id": 954_889, "shop_domain": domain(shop), "customer": { "id": customer }, list: orders }).to_string()
+}
+
+fn number(of: usize) -> i64 {
+    i64::try_from(of).unwrap()
 }

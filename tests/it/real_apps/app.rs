@@ -23,7 +23,7 @@ pub type Contents = BTreeMap<Place, String>;
 
 /// A map, and the file that it is in.
 pub struct Map {
-    pub map: DataMap,
+    pub data_map: DataMap,
     file: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -121,7 +121,7 @@ impl App {
         map
     }
 
-    pub fn reviewed(&self, name: &str) -> Map {
+    pub fn reviewed(name: &str) -> Map {
         Map::new(&text::read(&format!("tests/fixtures/schemas/apps/{name}.toml")))
     }
 
@@ -138,7 +138,7 @@ impl App {
 
     /// The reviewed map has no error and covers every table; a text column that comes later is one, in the exit code too.
     pub async fn check(self, name: &str) {
-        let map = self.reviewed(name);
+        let map = Self::reviewed(name);
         let errors = self.errors(&map).await;
         assert!(errors.is_empty(), "{errors:#?}");
         let proposal = self.proposal().await;
