@@ -72,12 +72,20 @@ impl House {
         Entity::find().order_by_asc(Column::LeafIndex).all(self.store().db()).await.unwrap()
     }
 
+    /// Waits for a transaction of somebody who is gone, which the server may still be ending: it holds the head until then.
+    pub async fn settle(&self) {
+        let tx = self.store().begin_write().await.unwrap();
+        efface::store::audit_tree::head_locked(&*tx).await.unwrap();
+        tx.rollback().await.unwrap();
+    }
+
     /// Checks everything that the log promises, without its own tiles: places without gap or double, leaves that are those
     /// of their rows, roots of all checkpoints, proofs between all of them. Returns the tree.
     ///
     /// `leaves` are the hashes of places whose bodies are gone; what is seen is added.
     pub async fn verify_log(&self, leaves: &mut BTreeMap<u64, Hash>) -> Tree {
         let log = self.log();
+        self.settle().await;
         let head = log.head().await.unwrap();
         let mut placed = 0;
         for row in self.audit_rows().await {

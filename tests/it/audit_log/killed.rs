@@ -68,6 +68,7 @@ both_databases! {
                 victim.kill().unwrap();
                 victim.wait().unwrap();
             }
+            house.settle().await;
             house.fill_leaves(&mut leaves).await;
             house.verify_log(&mut leaves).await;
         }
