@@ -167,8 +167,7 @@ pub fn data_map_text(config: &Config) -> Option<String> {
 /// When the keys cannot be used.
 pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
     let keyring = load_keys(config)?;
-    let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
-    let log = Log::new(store.clone(), clock.clone(), &keyring, settings);
+    let log = open_log(config, store, clock, &keyring);
     Ok(Bundles::new(store.clone(), log, signer(config, &keyring), data_map_text(config)))
 }
 
@@ -258,6 +257,17 @@ fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &Cont
     Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(stores))
 }
 
+/// Leaves half of the connections to everybody else: each collection keeps one for its snapshot.
+fn exporter(config: &Config, stores: &Stores, keys: &ContentKeys) -> Exporter {
+    let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
+    Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers)
+}
+
+fn open_log(config: &Config, store: &Store, clock: &Clock, keyring: &Keyring) -> Log {
+    let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
+    Log::new(store.clone(), clock.clone(), keyring, settings)
+}
+
 /// The house with all its rooms, not yet open.
 #[derive(Debug)]
 pub struct App {
@@ -294,8 +304,7 @@ impl App {
         data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
         let signer = signer(&config, &keyring);
-        let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
-        let exporter = Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers);
+        let exporter = exporter(&config, &stores, &keys);
         let packages = packages(&config, store.clone(), keys.clone(), Arc::clone(&keyring), clock.clone());
         let tombstones = Tombstones::new(Arc::clone(&keyring), stores.clone(), suppression_settings(&config));
         let prepared = tombstones.prepare_function().await;
@@ -335,6 +344,7 @@ impl App {
     /// As [`open_stores`]: then the map of before stays.
     pub async fn reread_data_map(&mut self) -> Result<(), AppError> {
         self.stores = open_stores(&self.config, &self.store).await?;
+        self.exporter = exporter(&self.config, &self.stores, &self.keys);
         Ok(())
     }
 
@@ -518,9 +528,7 @@ impl App {
 
     /// The audit log as a tree: sequenced, signed, served and pruned.
     pub fn log(&self) -> Log {
-        let settings =
-            LogSettings { sign_every: self.config.evidence.checkpoint_every, file: self.config.checkpoint_file() };
-        Log::new(self.store.clone(), self.clock.clone(), &self.keyring, settings)
+        open_log(&self.config, &self.store, &self.clock, &self.keyring)
     }
 
     /// What remembers who was erased.

@@ -40,7 +40,7 @@ pub const TABLE: &str = "RetentionRun";
 /// What prunes the audit log: given the cutoff and whether it is a dry run, it answers how many entries went. The evidence
 /// room provides it, because every earlier proof must still verify.
 pub type AuditPruner =
-    Arc<dyn Fn(DateTime<Utc>, bool) -> Pin<Box<dyn Future<Output = Result<u64, StoreError>> + Send>> + Send + Sync>;
+    Arc<dyn Fn(DateTime<Utc>, bool) -> Pin<Box<dyn Future<Output = Result<u64, String>> + Send>> + Send + Sync>;
 
 /// How a sweep works, and within which limits.
 #[derive(Clone, Debug)]

@@ -35,6 +35,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use error::StoreError;
 
+/// How long a statement on SQLite waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a checkpoint on SQLite waits for readers.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
+
 /// How many connections a pool may hold, and how long a caller waits.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
@@ -91,7 +96,7 @@ impl Store {
                     .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
                     .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
                     .foreign_keys(true)
-                    .busy_timeout(Duration::from_secs(30))
+                    .busy_timeout(BUSY_TIMEOUT)
                     // Deleted content is overwritten with zeros, or it would stay readable in free pages.
                     .pragma("secure_delete", "ON")
             });
@@ -138,7 +143,23 @@ impl Store {
             sqlite_transaction_mode: turn.is_some().then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(WriteTransaction { inner: self.db.begin_with_options(options).await?, turn })
+        let (inner, turn) = self.begin(options, turn).await?;
+        Ok(WriteTransaction { inner, turn })
+    }
+
+    /// Begins in a task of its own, with the turn: a caller that goes away in the middle of it would leave a connection in
+    /// the pool that is inside a transaction, and the next to get it would never commit.
+    async fn begin<T: Send + 'static>(
+        &self,
+        options: TransactionOptions,
+        turn: T,
+    ) -> Result<(DatabaseTransaction, T), StoreError> {
+        let db = self.db.clone();
+        let begun = tokio::spawn(async move { db.begin_with_options(options).await.map(|begun| (begun, turn)) });
+        match begun.await {
+            Ok(begun) => Ok(begun?),
+            Err(_) => Err(StoreError::Unavailable("the program ends".to_owned())),
+        }
     }
 
     /// Begins a read-only transaction that sees one unchanging snapshot.
@@ -155,7 +176,7 @@ impl Store {
                 sqlite_transaction_mode: None,
             }
         };
-        Ok(self.db.begin_with_options(options).await?)
+        Ok(self.begin(options, ()).await?.0)
     }
 
     /// Asks the database for one row.
@@ -176,7 +197,13 @@ impl Store {
     pub async fn truncate_wal(&self) -> Result<(), StoreError> {
         if let Some(writers) = &self.writers {
             let _turn = writers.lock().await;
-            self.db.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            // A checkpoint keeps writers out while it waits for readers, and a reader may be waiting to write.
+            let sql = format!(
+                "PRAGMA busy_timeout = {}; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = {}",
+                CHECKPOINT_WAIT.as_millis(),
+                BUSY_TIMEOUT.as_millis()
+            );
+            self.db.execute_unprepared(&sql).await?;
         }
         Ok(())
     }

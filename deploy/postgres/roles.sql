@@ -17,7 +17,7 @@ END $$;
 
 -- Everything but the audit log: all rights on all other tables of Efface.
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-  "GDPRJob", "WebhookLog", "DeletionReceipt", "RetentionRun", "LegalHold", "Suppression", "SuppressionKey",
+  "GDPRJob", "WebhookLog", "DeletionReceipt", "RetentionRun", "SchedulerLease", "LegalHold", "Suppression", "SuppressionKey",
   "SuppressionDigest", "ExportPackage", "ExportPart", "SealingKey"
   TO efface_writer, efface_keeper;
 GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper;

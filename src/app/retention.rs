@@ -1,13 +1,16 @@
 //! Puts together what purges: settings from the configuration, and the duties of the process that keeps the clock.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
-use super::App;
+use super::{App, AppError, load_keys, open_log};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::stores::Stores;
+use crate::evidence::log::Log;
 use crate::job::deadline;
-use crate::retention::{Retention, Settings};
+use crate::retention::{AuditPruner, Retention, Settings};
 use crate::scheduler::leader::{Duty, Leader};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -33,14 +36,44 @@ pub fn settings(config: &Config) -> Settings {
 }
 
 /// The room of retention, for a command that opens no house.
-pub fn open(config: &Config, store: &Store, stores: Stores, clock: &Clock) -> Retention {
-    Retention { store: store.clone(), stores, clock: clock.clone(), settings: settings(config), audit_pruner: None }
+///
+/// # Errors
+/// [`AppError::NoKeysFile`] or [`AppError::Keys`]: what is pruned of the audit log is signed for.
+pub fn open(config: &Config, store: &Store, stores: Stores, clock: &Clock) -> Result<Retention, AppError> {
+    let log = open_log(config, store, clock, &load_keys(config)?);
+    Ok(room(config, store, stores, clock, Some(log)))
+}
+
+/// The room of retention for whoever only looks: no keys are needed, and the audit log is not pruned.
+pub fn open_to_look(config: &Config, store: &Store, stores: Stores, clock: &Clock) -> Retention {
+    room(config, store, stores, clock, None)
+}
+
+fn room(config: &Config, store: &Store, stores: Stores, clock: &Clock, log: Option<Log>) -> Retention {
+    Retention {
+        store: store.clone(),
+        stores,
+        clock: clock.clone(),
+        settings: settings(config),
+        audit_pruner: log.map(pruner),
+    }
+}
+
+fn pruner(log: Log) -> AuditPruner {
+    Arc::new(move |cutoff, dry_run| {
+        let log = log.clone();
+        Box::pin(async move {
+            let pruned =
+                if dry_run { log.prunable(cutoff).await } else { log.prune(cutoff).await.map(|pruned| pruned.rows) };
+            pruned.map_err(|error| error.to_string())
+        })
+    })
 }
 
 impl App {
     /// What purges rows whose time is over.
     pub fn retention(&self) -> Retention {
-        open(&self.config, &self.store, self.stores.clone(), &self.clock)
+        room(&self.config, &self.store, self.stores.clone(), &self.clock, Some(self.log()))
     }
 
     /// A candidate for the process that keeps the clock.

@@ -100,10 +100,12 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let stores = app::open_stores(&config, &store).await?;
-    let retention = app::retention::open(&config, &store, stores, &Clock::system());
+    let clock = Clock::system();
     match &args.action {
-        Action::Show(scope) => show(context, &retention, scope).await,
-        Action::Run(run) => purge(context, &retention, run).await,
+        Action::Show(scope) => {
+            show(context, &app::retention::open_to_look(&config, &store, stores, &clock), scope).await
+        }
+        Action::Run(run) => purge(context, &app::retention::open(&config, &store, stores, &clock)?, run).await,
         Action::Runs(_) => Ok(Exit::Done),
     }
 }

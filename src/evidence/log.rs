@@ -1,8 +1,8 @@
 //! Keeps the audit log as a Merkle tree that is signed, served in tiles, and pruned.
 //!
-//! Writers append entries and wait for nobody. The [`sequence`] part gives entries that have committed their places; the
-//! [`sign`] part signs the tree's head, and never a smaller tree or a second root for a size, also by a [`file`] that no
-//! restore of the database reaches; the [`prune`] part takes old bodies away and leaves every hash. Any number of
+//! Writers append entries and wait for nobody. The `sequence` part gives entries that have committed their places; the
+//! `sign` part signs the tree's head, and never a smaller tree or a second root for a size, also by a [`file`] that no
+//! restore of the database reaches; the `prune` part takes old bodies away and leaves every hash. Any number of
 //! processes may do all of it at any time, and be killed at any point of it. `docs/adr/0009-audit-log.md` tells why so.
 
 mod error;

@@ -111,7 +111,7 @@ impl Common<'_> {
                 tx.commit().await?;
                 Ending { strategy: Some("pruned".to_owned()), ..Ending::default() }
             }
-            Err(error) => Ending { error: Some(error.to_string()), ..Ending::default() },
+            Err(error) => Ending { error: Some(error), ..Ending::default() },
         };
         self.end(run, ending).await.map(Some)
     }

@@ -21,10 +21,10 @@ const APP: &str = r#"
         ('4', 'b.myshopify.com', '299938');
 "#;
 
-/// The reference map's head, and the table that the README adds as a sample.
+/// The reference map's head, without the column that this app's shops lack, and the table that the README adds as a sample.
 fn data_map() -> String {
     let reference = text::read("config/data-map.toml");
-    let head = reference.split("[[table]]").next().unwrap();
+    let head = reference.split("[[table]]").next().unwrap().replace("retention_days = \"dataRetentionDays\"\n", "");
     let readme = Document::read("README.md");
     let sample = readme.blocks.iter().find(|block| block.code.contains("[[table]]")).unwrap();
     format!("{head}\n{}", sample.code)

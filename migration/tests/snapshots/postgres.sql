@@ -245,7 +245,24 @@ CREATE TABLE "RetentionRun" (
     error text,
     "startedAt" timestamp with time zone NOT NULL,
     "finishedAt" timestamp with time zone,
+    "sweepId" text,
+    store text NOT NULL DEFAULT 'default'::text,
+    "rowsDue" bigint NOT NULL DEFAULT 0,
+    because text,
+    "longestMs" bigint NOT NULL DEFAULT 0,
+    vacuumed boolean NOT NULL DEFAULT false,
+    resume text,
     CONSTRAINT "RetentionRun_pkey" PRIMARY KEY (id)
+);
+CREATE INDEX "RetentionRun_policy_id_idx" ON public."RetentionRun" USING btree (policy, id);
+
+CREATE TABLE "SchedulerLease" (
+    name text NOT NULL,
+    owner text NOT NULL,
+    fence bigint NOT NULL,
+    "leaseUntil" timestamp with time zone NOT NULL,
+    "slotAt" timestamp with time zone,
+    CONSTRAINT "SchedulerLease_pkey" PRIMARY KEY (name)
 );
 
 CREATE TABLE "SealingKey" (

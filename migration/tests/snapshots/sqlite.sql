@@ -262,7 +262,22 @@ CREATE TABLE "RetentionRun" (
     "limitReached" boolean NOT NULL DEFAULT FALSE,
     "error" text NULL,
     "startedAt" text NOT NULL,
-    "finishedAt" text NULL
+    "finishedAt" text NULL ,
+    "sweepId" text NULL,
+    "store" text NOT NULL DEFAULT 'default',
+    "rowsDue" integer NOT NULL DEFAULT 0,
+    "because" text NULL,
+    "longestMs" integer NOT NULL DEFAULT 0,
+    "vacuumed" boolean NOT NULL DEFAULT FALSE,
+    "resume" text NULL);
+CREATE INDEX "RetentionRun_policy_id_idx" ON "RetentionRun" ("policy", "id");
+
+CREATE TABLE "SchedulerLease" (
+    "name" text NOT NULL PRIMARY KEY,
+    "owner" text NOT NULL,
+    "fence" integer NOT NULL,
+    "leaseUntil" text NOT NULL,
+    "slotAt" text NULL
 );
 
 CREATE TABLE "SealingKey" (

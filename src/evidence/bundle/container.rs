@@ -125,7 +125,7 @@ pub fn write(files: &Files<'_>) -> Result<Vec<u8>, WriteError> {
 /// Reads the files of a bundle, in place.
 ///
 /// # Errors
-/// When it is not byte for byte what [`write`] makes of its files, or has a file that no bundle has. Quotes nothing.
+/// When it is not byte for byte what `write` makes of its files, or has a file that no bundle has. Quotes nothing.
 pub fn read(bytes: &[u8]) -> Result<Files<'_>, &'static str> {
     if bytes.len() > BYTES_MAX {
         return Err("it is too large");

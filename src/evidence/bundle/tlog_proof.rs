@@ -20,7 +20,7 @@ pub fn write(index: u64, proof: &[Hash], note: &str) -> String {
     text
 }
 
-/// Reads what [`write`] writes: index, hashes and the checkpoint's note. None for anything else, also for proofs with
+/// Reads what `write` writes: index, hashes and the checkpoint's note. None for anything else, also for proofs with
 /// extra data, which we write none of.
 pub fn read(text: &str) -> Option<(u64, Vec<Hash>, &str)> {
     let (head, note) = text.split_once("\n\n")?;

@@ -8,8 +8,11 @@ use super::{Log, LogError, Step};
 use crate::audit::{self, Actor, Entry};
 use crate::clock::rfc3339;
 use crate::evidence::checkpoint::Checkpoint;
+use crate::evidence::checkpoint::SignedCheckpoint;
+use crate::store::WriteTransaction;
 use crate::store::audit_log::prune;
 use crate::store::audit_tree;
+use crate::store::audit_tree::Head;
 
 /// Places whose bodies are deleted in one transaction.
 const BATCH: u64 = 1_000;
@@ -45,19 +48,39 @@ impl Log {
         Ok(Pruned { minimum_index, rows })
     }
 
+    /// How many bodies [`Log::prune`] would delete.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn prunable(&self, cutoff: DateTime<Utc>) -> Result<u64, LogError> {
+        let tx = self.store.begin_write().await?;
+        let head = audit_tree::head_locked(&*tx).await?;
+        let minimum = self.minimum(&tx, &head, cutoff).await?.map_or(head.minimum_index, |(minimum, _)| minimum);
+        let first = prune::first_body(&*tx).await?.unwrap_or(minimum);
+        tx.rollback().await?;
+        Ok(minimum.saturating_sub(first))
+    }
+
+    /// The minimum index that a cutoff asks for, with the latest checkpoint; none when nothing is to be pruned.
+    async fn minimum(
+        &self,
+        tx: &WriteTransaction,
+        head: &Head,
+        cutoff: DateTime<Utc>,
+    ) -> Result<Option<(u64, SignedCheckpoint)>, LogError> {
+        let Some(signed) = self.require_unbroken(&**tx, head).await? else { return Ok(None) };
+        let kept = prune::first_kept(&**tx, head.minimum_index, cutoff).await?.unwrap_or(head.size);
+        let minimum = kept.min(signed.checkpoint().size);
+        Ok((minimum > head.minimum_index).then_some((minimum, signed)))
+    }
+
     async fn raise_minimum(&self, cutoff: DateTime<Utc>) -> Result<u64, LogError> {
         let tx = self.store.begin_write().await?;
         let head = audit_tree::head_locked(&*tx).await?;
-        let Some(signed) = self.require_unbroken(&*tx, &head).await? else {
+        let Some((minimum, signed)) = self.minimum(&tx, &head, cutoff).await? else {
             tx.rollback().await?;
             return Ok(head.minimum_index);
         };
-        let kept = prune::first_kept(&*tx, head.minimum_index, cutoff).await?.unwrap_or(head.size);
-        let minimum = kept.min(signed.checkpoint().size);
-        if minimum <= head.minimum_index {
-            tx.rollback().await?;
-            return Ok(head.minimum_index);
-        }
         // A checkpoint with two lines more: whoever verifies checkpoints verifies it.
         let extensions = vec![format!("minimum-index {minimum}"), format!("pruned-before {}", rfc3339(cutoff))];
         let policy = Checkpoint { extensions, ..signed.checkpoint().clone() }.sign(&self.key);

@@ -31,7 +31,7 @@ both_databases! {
             let checked = house.check(&bundle).unwrap();
             assert!(checked.is_trusted);
             assert_eq!((checked.receipts, checked.manifest.scope.job.as_ref()), (1, Some(id)));
-            let at: i64 = house.number(&format!(r#"SELECT count(*) FROM "AuditLog" WHERE "resourceId"='{id}'"#)).await;
+            let at: i64 = house.number(&format!(r#"SELECT count(*) AS n FROM "AuditLog" WHERE "resourceId"='{id}'"#)).await;
             assert_eq!(checked.manifest.events, at.unsigned_abs());
             assert_eq!(house.bundle(id, &Wishes::default()).await, bundle);
             assert!(!verify(&bundle, &[], None).unwrap().is_trusted);

@@ -31,7 +31,9 @@ fn known() -> BTreeSet<String> {
 fn looks_like_a_key(code: &str, sections: &BTreeSet<&str>) -> bool {
     let Some((section, rest)) = code.split_once('.') else { return false };
     let plain = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.' | '<' | '>');
-    sections.contains(section) && rest.chars().all(plain) && !matches!(rest, "rs" | "toml" | "md" | "json" | "*")
+    sections.contains(section)
+        && rest.chars().all(plain)
+        && !matches!(rest, "rs" | "toml" | "md" | "json" | "pem" | "zip" | "*")
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub type Contents = BTreeMap<Place, String>;
 
 /// A map, and the file that it is in.
 pub struct Map {
-    pub data_map: DataMap,
+    pub reads: DataMap,
     file: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -34,12 +34,12 @@ impl Map {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("data-map.toml");
         std::fs::write(&file, toml).unwrap();
-        Self { map, file, folder }
+        Self { reads: map, file, folder }
     }
 
     /// A table's counter in a result.
     pub fn key(&self, table: &str) -> &str {
-        let mut tables = self.map.default_store().tables.iter();
+        let mut tables = self.reads.default_store().tables.iter();
         &tables.find(|mapped| mapped.name.as_str() == table).unwrap_or_else(|| panic!("no {table}")).result_key
     }
 }
@@ -66,7 +66,7 @@ impl App {
 
     /// What a map's check finds in this database that stops `serve`.
     pub async fn errors(&self, map: &Map) -> Vec<Finding> {
-        let found = findings(map.map.default_store(), &self.catalog().await);
+        let found = findings(map.reads.default_store(), &self.catalog().await);
         found.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
     }
 
@@ -117,7 +117,7 @@ impl App {
         let conn = open_read_only(&self.database.url()).await.unwrap();
         let catalog = target::catalog(&conn).await.unwrap();
         conn.close().await.unwrap();
-        map.map.default_store().bind(&catalog).unwrap_or_else(|problems| panic!("{problems}"));
+        map.reads.default_store().bind(&catalog).unwrap_or_else(|problems| panic!("{problems}"));
         map
     }
 

@@ -165,7 +165,7 @@ fn what_does_not_verify_ends_with_code_3_and_names_the_part() {
         (&["good", "--key", "no-key"], 2, ""),
         (&["good", "--key", "missing"], 2, ""),
         (&["missing"], 1, ""),
-        (&["zip"], 2, ""),
+        (&["zip"], 3, "  - Container: it is cut off"),
     ] {
         let output = elsewhere(folder.path(), &[&["verify"], args].concat());
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));

@@ -210,7 +210,7 @@ both_databases! {
         let first = tokio::spawn(async move {
             let tell = move |_| {
                 let _ = begun.send(());
-                let _ = goes_on.lock().unwrap().recv();
+                let _ = tokio::task::block_in_place(|| goes_on.lock().unwrap().recv());
             };
             let _ = retention.sweep(&wish(), &tell, &Shutdown::new()).await;
         });

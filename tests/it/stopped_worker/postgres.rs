@@ -122,7 +122,9 @@ impl Scene {
     async fn digests(&self) -> Vec<(&'static str, String)> {
         let mut digests = Vec::new();
         for table in WRITTEN {
-            digests.push((table, self.db.digest(&format!(r#"SELECT * FROM "{table}""#)).await));
+            // Entries get their places in the tree meanwhile.
+            let row = if table == "AuditLog" { "to_jsonb(t) - 'leafIndex' - 'leafHash'" } else { "t.*" };
+            digests.push((table, self.db.digest(&format!(r#"SELECT {row} FROM "{table}" AS t"#)).await));
         }
         digests
     }
