@@ -22,22 +22,22 @@ on_postgres! {
         let question = [Question { job_id: &id, shop_domain: ADA, whole_shop: true }];
         assert!(house.app().holds().in_force(&*step, &question).await.unwrap().is_empty(), "it began before the hold");
 
-        let placing = async { house.hold(json!({ "shop": ADA })).await };
+        // The server lets the placing go on before it answers the commit.
+        let committing = std::cell::Cell::new(false);
+        let placing = async {
+            house.hold(json!({ "shop": ADA })).await;
+            assert!(committing.get(), "the hold was placed while a step was under way");
+        };
         let meanwhile = async {
             house.until(r#"SELECT count(*)=1 AS "is" FROM "LegalHold""#).await;
             house.until(WAITING).await;
             // The step does what it began, and only then the hold is said to be placed.
             let seen = house.app().holds().in_force(house.store().db(), &question).await.unwrap();
             assert_eq!(seen.len(), 1, "whoever asks from now on sees the hold");
+            committing.set(true);
             step.commit().await.unwrap();
         };
-        let (mut placing, mut meanwhile) = (std::pin::pin!(placing), std::pin::pin!(meanwhile));
-        tokio::select! {
-            biased;
-            _ = &mut placing => panic!("the hold was placed while a step was under way"),
-            () = &mut meanwhile => {}
-        }
-        placing.await;
+        tokio::join!(placing, meanwhile);
         house.let_leases_expire();
         house.rescue().await;
         house.let_retries_come_due();
