@@ -4,7 +4,7 @@
 use efface::evidence::receipt;
 use efface::store::{PoolLimits, Store};
 use entity::gdpr_job::{JobStatus, Model};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use sea_orm::{ConnectionTrait as _, Statement, TransactionTrait as _};
 use serde_json::{Value, json};
 
 use crate::concurrency::stage::{Stage, body, domain};
@@ -60,6 +60,14 @@ async fn told(house: &House, job: &Model, table: &str) -> Value {
     json!([told["matched"], told["deleted"], told["alreadyAbsent"]])
 }
 
+/// Rows of the second database.
+async fn contacts(stage: &Stage) -> i64 {
+    let db = stage.crm.db();
+    let sql = "SELECT count(*) AS n FROM contacts";
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
+    row.try_get("", "n").unwrap()
+}
+
 both_databases! {
     async fn rows_whose_counters_a_crash_took_are_told_as_already_absent(house: House) {
         let folder = tempfile::tempdir().unwrap();
@@ -95,6 +103,33 @@ both_databases! {
         refuse_progress(&house, "'$.counts.deletedContacts'=10", "->'counts'->>'deletedContacts'='10'").await;
         let job = crash_and_go_on(&house, &Webhook::shop_redact(&domain(0))).await;
         assert_eq!(told(&house, &job, "contacts").await, json!([12, 7, 5]));
+        stage.crm.close().await;
+    }
+
+    async fn a_hold_that_comes_after_the_default_stores_step_keeps_the_rows_of_the_others(house: House) {
+        let folder = tempfile::tempdir().unwrap();
+        let (house, stage) = furnished(house, &folder, "5000").await;
+        let wish = serde_json::from_value(json!({ "shop": domain(0), "reason": "a dispute" })).unwrap();
+        house.app().holds().place("ops", &wish).await.unwrap();
+        house.execute(r#"CREATE TABLE kept_hold AS SELECT * FROM "LegalHold""#).await;
+        house.execute(r#"DELETE FROM "LegalHold""#).await;
+        // It commits together with the deletion in the default store.
+        let comes = r#"INSERT INTO "LegalHold" SELECT * FROM kept_hold WHERE NOT EXISTS (SELECT 1 FROM "LegalHold");"#;
+        house
+            .execute(&if house.is_sqlite() {
+                format!("CREATE TRIGGER comes AFTER DELETE ON orders BEGIN {comes} END")
+            } else {
+                format!(
+                    "CREATE FUNCTION comes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {comes} RETURN OLD; END $$;
+                     CREATE TRIGGER comes AFTER DELETE ON orders FOR EACH ROW EXECUTE FUNCTION comes()"
+                )
+            })
+            .await;
+        let id = house.post(&Webhook::new("customers/redact", body(0, 1, "orders_to_redact", &[]))).await;
+        house.work().await;
+        let job = house.job(&id).await;
+        assert_eq!((job.status, job.hold_reason.as_deref()), (JobStatus::Held, Some("legal_hold")));
+        assert_eq!(contacts(&stage).await, 12);
         stage.crm.close().await;
     }
 }
