@@ -13,14 +13,18 @@ use super::carrier::Carrier;
 use crate::broker::{Broker, Outgoing};
 use crate::intake::Arrival;
 
-/// Messages that may be on their way; webhooks that come then wait for the next one, together.
-const ON_THE_WAY_MAX: usize = 4;
+/// With so many messages on their way, webhooks wait for the next one, together, until it is full.
+const ENOUGH_ON_THE_WAY: usize = 4;
+/// Messages that may be on their way, full ones included: a distant broker confirms late, and must not be the limit for that.
+const ON_THE_WAY_MAX: usize = 128;
 /// Webhooks of one message at most: whoever consumes holds many messages.
 const WEBHOOKS_MAX: usize = 32;
 /// A message that holds so many bytes of bodies takes no further webhook.
 const BODIES_MAX: usize = 256 * 1024;
 /// Webhooks that may wait; more go to the database.
 const WAITING_MAX: usize = 4_096;
+/// How long a sender waits. Shopify gives up after 5 s in all.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long sealing may wait for a database that keeps the key and does not answer.
 const SEALING: Duration = Duration::from_millis(500);
 
@@ -44,13 +48,13 @@ impl Post {
     /// Queues one webhook and waits until the broker has confirmed it.
     ///
     /// # Errors
-    /// The webhook, when it is not certain that the broker has it; none when it was lost on the way here.
+    /// The webhook, when it is not certain that the broker has it; none when there is no time left to try elsewhere.
     pub async fn send(&self, arrival: Arrival) -> Result<(), Option<Arrival>> {
         let (verdict, answer) = oneshot::channel();
         self.queue.try_send((arrival, verdict)).map_err(|error| Some(error.into_inner().0))?;
-        match answer.await {
-            Ok(verdict) => verdict.map_err(Some),
-            Err(_) => Err(None),
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(verdict)) => verdict.map_err(Some),
+            _ => Err(None),
         }
     }
 }
@@ -64,20 +68,22 @@ struct Sorter {
 impl Sorter {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut on_the_way = FuturesUnordered::new();
-        let mut waiting = Vec::with_capacity(WEBHOOKS_MAX);
+        let mut waiting: Vec<Waiting> = Vec::with_capacity(WEBHOOKS_MAX);
         let mut open = true;
-        while open || !on_the_way.is_empty() {
+        while open || !waiting.is_empty() || !on_the_way.is_empty() {
+            if may_leave(waiting.len(), on_the_way.len()) {
+                on_the_way.extend(sorted(&mut waiting).into_iter().map(|message| self.deliver(message)));
+            }
+            let room = WEBHOOKS_MAX - waiting.len();
             tokio::select! {
-                received = queue.recv_many(&mut waiting, WEBHOOKS_MAX), if open && on_the_way.len() < ON_THE_WAY_MAX => {
-                    open = received > 0;
-                    on_the_way.extend(sorted(&mut waiting).into_iter().map(|message| self.deliver(message)));
-                }
+                received = queue.recv_many(&mut waiting, room), if open && room > 0 => open = received > 0,
                 Some(taken) = on_the_way.next() => {
-                    // The breaker is open now: what waits behind a silent broker would wait in vain.
-                    while !taken && let Ok((arrival, verdict)) = queue.try_recv() {
+                    // Whatever kept that message back keeps back what waits behind it: it would wait in vain.
+                    while !taken && let Some((arrival, verdict)) = waiting.pop().or_else(|| queue.try_recv().ok()) {
                         let _ = verdict.send(Err(arrival));
                     }
                 }
+                else => {} // Nobody waits any more: those who did had given up.
             }
         }
     }
@@ -87,7 +93,7 @@ impl Sorter {
         let (arrivals, verdicts): (Vec<Arrival>, Vec<_>) = message.into_iter().unzip();
         let Some(packed) = pack(&self.carrier, &arrivals).await else {
             give_back(arrivals, verdicts);
-            return true;
+            return false;
         };
         match self.broker.publish(packed).await {
             Ok(()) => {
@@ -106,6 +112,11 @@ impl Sorter {
             }
         }
     }
+}
+
+/// Whether those who wait go now: there is room, or they fill a message.
+const fn may_leave(waiting: usize, on_the_way: usize) -> bool {
+    waiting > 0 && (on_the_way < ENOUGH_ON_THE_WAY || waiting >= WEBHOOKS_MAX && on_the_way < ON_THE_WAY_MAX)
 }
 
 fn give_back(arrivals: Vec<Arrival>, verdicts: Vec<oneshot::Sender<Result<(), Arrival>>>) {
@@ -144,5 +155,18 @@ async fn pack(carrier: &Carrier, arrivals: &[Arrival]) -> Option<Outgoing> {
             tracing::warn!("webhooks could not be sealed for the broker: the database does not answer");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENOUGH_ON_THE_WAY, ON_THE_WAY_MAX, WEBHOOKS_MAX, may_leave};
+
+    #[test]
+    fn a_webhook_leaves_alone_while_there_is_room_and_a_full_message_leaves_although_confirms_are_late() {
+        assert!(may_leave(1, 0) && may_leave(1, ENOUGH_ON_THE_WAY - 1));
+        assert!(!may_leave(1, ENOUGH_ON_THE_WAY) && !may_leave(WEBHOOKS_MAX - 1, ENOUGH_ON_THE_WAY));
+        assert!(may_leave(WEBHOOKS_MAX, ENOUGH_ON_THE_WAY) && may_leave(WEBHOOKS_MAX, ON_THE_WAY_MAX - 1));
+        assert!(!may_leave(WEBHOOKS_MAX, ON_THE_WAY_MAX) && !may_leave(0, 0));
     }
 }
