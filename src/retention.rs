@@ -47,6 +47,8 @@ pub type AuditPruner =
 pub struct Settings {
     /// None: nothing is purged by itself.
     pub schedule: Option<Schedule>,
+    /// How long the process that keeps the clock, and a run, are believed to live after their last sign of life.
+    pub lease: Duration,
     /// Every run counts and rolls back.
     pub dry_run: bool,
     /// Largest share of a table that one pass may purge without approval, 0 to 1.

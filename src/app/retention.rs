@@ -20,6 +20,7 @@ pub fn settings(config: &Config) -> Settings {
     let retention = &config.retention;
     Settings {
         schedule: retention.schedule.clone(),
+        lease: retention.lease,
         dry_run: retention.dry_run,
         max_share: f64::from(retention.max_share) / 100.0,
         uninstalled: TimeDelta::days(i64::from(retention.uninstalled_days)),

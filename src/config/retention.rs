@@ -16,6 +16,8 @@ const DAYS_MAX: u64 = 36_500;
 pub struct Retention {
     /// None: nothing is purged by itself.
     pub schedule: Option<Schedule>,
+    /// Of the process that keeps the clock, and of a run.
+    pub lease: Duration,
     pub dry_run: bool,
     /// In percent.
     pub max_share: u32,
@@ -53,6 +55,7 @@ impl Retention {
         }
         Self {
             schedule: schedule.flatten(),
+            lease: reader.seconds("retention.lease_seconds", 1..=300),
             dry_run: reader.switch("retention.dry_run"),
             max_share: reader.whole("retention.max_share", 1..=100),
             uninstalled_days: reader.whole("retention.uninstalled_days", 1..=3_650),

@@ -12,11 +12,6 @@ use crate::clock::Clock;
 use crate::store::scheduler_lease::{self, RETENTION};
 use crate::store::{Store, StoreError, id};
 
-/// How long a run is believed to live after its last sign of life.
-const LEASE: Duration = Duration::from_secs(10);
-/// How often it gives one.
-const RENEWED_EVERY: Duration = Duration::from_secs(3);
-
 /// What a batch's error says when the fence is another one.
 pub(super) const LOST: &str = "the lease of the retention run is lost";
 
@@ -31,13 +26,13 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease.
+    /// Takes the lease: the run is believed to live for `lasts` after each sign of life.
     ///
     /// # Errors
     /// [`RetentionError::Busy`] when another process has it.
-    pub(super) async fn take(store: &Store, clock: &Clock) -> Result<Self, RetentionError> {
+    pub(super) async fn take(store: &Store, clock: &Clock, lasts: Duration) -> Result<Self, RetentionError> {
         let owner = format!("{}-{}", std::process::id(), id::row());
-        let lease_ms = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let lease_ms = i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX);
         let taken = scheduler_lease::take(store, clock, RETENTION, &owner, lease_ms).await?;
         let fence = taken.ok_or(RetentionError::Busy)?.fence;
         let lost = Arc::new(AtomicBool::new(false));
@@ -45,7 +40,7 @@ impl Lease {
         let renewals = tokio::spawn(async move {
             let (store, clock, lost) = renewing;
             loop {
-                tokio::time::sleep(RENEWED_EVERY).await;
+                tokio::time::sleep(lasts / 3).await;
                 match scheduler_lease::renew(&store, &clock, RETENTION, fence, lease_ms).await {
                     Ok(true) => {}
                     Ok(false) => return lost.store(true, Ordering::Relaxed),

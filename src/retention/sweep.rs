@@ -107,7 +107,7 @@ impl Retention {
         tell: &(dyn Fn(Told) + Send + Sync),
         stop: &Shutdown,
     ) -> Result<Sweep, RetentionError> {
-        let lease = Lease::take(&self.store, &self.clock).await?;
+        let lease = Lease::take(&self.store, &self.clock, self.settings.lease).await?;
         let swept = self.sweep_under(&lease, now, wish, tell, stop).await;
         let sweep = match swept {
             Ok(sweep) => {

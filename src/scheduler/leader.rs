@@ -1,6 +1,6 @@
 //! One process keeps the clock for all: it starts retention runs on schedule, and rings the duties that one must ring.
 //!
-//! Leadership is a lease. A leader that dies loses it within [`LEASE`]; the next one finds in the lease's row which
+//! Leadership is a lease (`retention.lease_seconds`). A leader that dies loses it as soon as that is over; the next one finds in the lease's row which
 //! scheduled instant was dealt with last, and catches up on what was missed, once. Leadership is for economy: what a run
 //! does is fenced by the run's own lease.
 
@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinHandle;
@@ -19,10 +18,6 @@ use crate::shutdown::Shutdown;
 use crate::store::scheduler_lease::{self, SCHEDULER};
 use crate::store::{Store, StoreError, id};
 
-/// How long a leader is believed to live after its last sign of life.
-pub const LEASE: Duration = Duration::from_secs(6);
-/// How often it gives one, and others look for it.
-const TICK: Duration = Duration::from_secs(2);
 /// How long a run that could not happen is left alone.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
 
@@ -103,7 +98,7 @@ impl Leader {
 
     /// Leads, or waits to lead, until shutdown.
     pub async fn run(mut self) {
-        let mut ticks = tokio::time::interval(TICK);
+        let mut ticks = tokio::time::interval(self.retention.settings.lease / 3);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shutdown = self.shutdown.clone();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -124,7 +119,7 @@ impl Leader {
     /// # Errors
     /// When the database does not answer.
     pub async fn tick(&mut self) -> Result<(), StoreError> {
-        let lease_ms = i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX);
+        let lease_ms = i64::try_from(self.retention.settings.lease.as_millis()).unwrap_or(i64::MAX);
         match &self.term {
             Some(term) => {
                 if !scheduler_lease::renew(&self.store, &self.clock, SCHEDULER, term.fence, lease_ms).await? {
@@ -160,7 +155,11 @@ impl Leader {
                     self.term = None;
                 }
             }
-            // An operator's run is at work, or the clock is wrong: this one is caught up on later.
+            // Another run is at work, or one died and its lease lasts on: this one begins as soon as it can.
+            Ok(Err(RetentionError::Busy | RetentionError::Lost)) => {
+                tracing::debug!("a scheduled retention run waits for another one");
+            }
+            // The clock is wrong, or the database is away: this one is caught up on later.
             Ok(Err(error)) => {
                 tracing::warn!(error = %error, "a scheduled retention run did not happen; it is tried again");
                 term.not_before = now + AGAIN_AFTER;

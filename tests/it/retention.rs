@@ -1,5 +1,6 @@
 //! What is kept for how long, and that exactly the rest goes: once, on time, and never under a hold.
 
+mod killed;
 mod leaders;
 mod model;
 mod rules;

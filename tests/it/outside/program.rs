@@ -100,6 +100,10 @@ impl Program {
         .await;
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where its HTTP door listens.
     pub fn address(&self) -> SocketAddr {
         let log = self.log();
