@@ -7,6 +7,7 @@
 pub mod finding;
 pub mod guard;
 mod holds;
+mod keys;
 mod lease;
 mod own;
 mod pass;

@@ -7,6 +7,7 @@ pub mod audit_log;
 pub mod audit_tree;
 pub mod catalog;
 pub mod content_key;
+pub mod deadline;
 pub mod deletion_receipt;
 pub mod error;
 pub mod export_package;

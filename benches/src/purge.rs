@@ -162,6 +162,7 @@ async fn efface(
         form: InstantForm::Timestamp,
         cutoffs: Cutoffs::ByShop { column: ident("shop")?, cutoffs },
         held: None,
+        only: None,
     };
     let limits = Limits { pause_share: arguments.pause_share, ..Limits::default() };
     let purged = purge(&store, &expiry, &limits, None, &(), &Shutdown::new()).await?;

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::erasure::stores::Stores;
 use crate::evidence::log::Log;
 use crate::job::deadline;
-use crate::retention::{AuditPruner, Retention, Settings};
+use crate::retention::{AuditPruner, Retention, RetentionError, Settings};
 use crate::scheduler::leader::{Duty, Leader};
 use crate::shutdown::Shutdown;
 use crate::store::Store;
@@ -82,12 +82,28 @@ impl App {
         Leader::new(self.retention(), self.duties(), shutdown)
     }
 
-    /// What one process must do every so often. Expiry of packages, checkpoints and key rotation join here.
+    /// What one process must do every so often. What several may do at once (leases, packages, re-sweeps, checkpoints) has
+    /// timers of its own in each of them: see `crate::scheduler`.
     fn duties(&self) -> Vec<Duty> {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        vec![Duty::new("deadline_warnings", TimeDelta::hours(1), move || {
-            let (store, clock) = (store.clone(), clock.clone());
-            async move { deadline::warn(&store, &clock).await.map(drop) }
-        })]
+        let (store, clock, retention) = (self.store.clone(), self.clock.clone(), self.retention());
+        vec![
+            Duty::new("deadline_warnings", TimeDelta::hours(1), move || {
+                let (store, clock) = (store.clone(), clock.clone());
+                async move { deadline::warn(&store, &clock).await.map(drop) }
+            }),
+            Duty::new("key_destruction", TimeDelta::hours(6), move || {
+                let retention = retention.clone();
+                async move {
+                    match retention.destroy_keys().await {
+                        Ok(_) => Ok(()),
+                        Err(RetentionError::Store(error)) => Err(error),
+                        Err(error) => {
+                            tracing::warn!(error = %error, "no content key is destroyed");
+                            Ok(())
+                        }
+                    }
+                }
+            }),
+        ]
     }
 }

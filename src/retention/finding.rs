@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Settings;
-use super::policy::Period;
-use crate::store::target::ShopDays;
+use super::policy::{Period, Policy};
+use super::work::Place;
+use crate::erasure::data_map::{MappedTable, ShopReference};
+use crate::store::target::{self, ShopDays};
 use crate::store::{Store, StoreError, job_report};
 
 /// What was found.
@@ -20,17 +22,27 @@ pub enum Kind {
     NotRedacted,
     /// A column's instants are written in more than one way: nothing of the table is purged by that rule.
     MixedDates,
+    /// Rows of a table with periods by shop belong to no shop that has a row: no period of theirs is known.
+    NoShop,
+    /// Some rows hold something that is no instant where their time counts from: they are never due.
+    UnreadDates,
     /// A table could not be looked at.
     Unreadable,
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::ShopDays, Self::NotRedacted, Self::MixedDates, Self::NoShop, Self::UnreadDates, Self::Unreadable];
+
     /// The kind as screens write it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ShopDays => "shop_days",
             Self::NotRedacted => "not_redacted",
             Self::MixedDates => "mixed_dates",
+            Self::NoShop => "no_shop",
+            Self::UnreadDates => "unread_dates",
             Self::Unreadable => "unreadable",
         }
     }
@@ -99,4 +111,65 @@ pub(super) async fn of_uninstalled(
             detail: format!("uninstalled on {}, and no shop/redact came", at.format("%Y-%m-%d")),
         })
         .collect())
+}
+
+/// Tables with periods by shop that hold rows of no shop that has a row. `only` is the one table that is asked for.
+pub(super) async fn of_strays(place: &Place<'_>, only: Option<&str>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if place.one_shop {
+        return findings;
+    }
+    for table in place.map.tables.iter().filter(|table| only.is_none_or(|only| table.name.as_str() == only)) {
+        let store = place.map.name.as_str();
+        match strays(place, table).await {
+            Ok(0) => {}
+            Ok(rows) => findings.push(Finding {
+                kind: Kind::NoShop,
+                store: store.to_owned(),
+                table: table.name.as_str().to_owned(),
+                shop: None,
+                detail: format!("{rows} rows belong to no shop that has a row; nothing is purged of them by its period"),
+            }),
+            Err(error) => findings.push(unreadable(store, table.name.as_str(), &error)),
+        }
+    }
+    findings
+}
+
+async fn strays(place: &Place<'_>, table: &MappedTable) -> Result<u64, StoreError> {
+    let by_shop = table.retention.iter().any(|rule| matches!(rule.policy, Policy::ByShop { .. }));
+    let Some(shop) = place.map.shop.as_ref().map(|shop| &shop.table).filter(|_| by_shop && table.reach.shop.at == 0) else {
+        return Ok(0);
+    };
+    let key = match table.holds {
+        ShopReference::ShopId => &shop.id,
+        ShopReference::ShopDomain => &shop.domain,
+        ShopReference::ShopNumber => match &shop.number {
+            Some(number) => number,
+            None => return Ok(0),
+        },
+    };
+    target::strays(place.store.db(), (&table.name, &table.reach.shop.name), (shop, key)).await
+}
+
+/// Rows whose time cannot be read.
+pub(super) fn of_unread(store: &str, table: &str, column: &str, rows: u64) -> Option<Finding> {
+    (rows > 0).then(|| Finding {
+        kind: Kind::UnreadDates,
+        store: store.to_owned(),
+        table: table.to_owned(),
+        shop: None,
+        detail: format!("{rows} rows hold no instant in {column}; they are never due"),
+    })
+}
+
+/// What could not be looked at.
+pub(super) fn unreadable(store: &str, table: &str, error: &StoreError) -> Finding {
+    Finding {
+        kind: Kind::Unreadable,
+        store: store.to_owned(),
+        table: table.to_owned(),
+        shop: None,
+        detail: error.to_string(),
+    }
 }

@@ -59,7 +59,9 @@ impl Common<'_> {
     }
 
     async fn delete_own(&self, run: &Model, table: OwnTable, cutoff: DateTime<Utc>) -> Result<Ending, StoreError> {
-        let (mut limit_reached, mut purged) = (false, 0_u64);
+        let (mut limit_reached, mut purged, mut batches) = (false, 0_u64, 0);
+        // Where the batch before ended: in a dry run its rows are still there.
+        let mut after = String::new();
         loop {
             if self.time_left().is_zero() || self.stop.is_cancelled() {
                 limit_reached = true;
@@ -67,28 +69,26 @@ impl Common<'_> {
             }
             let tx = self.room.store.begin_write().await?;
             self.lease.share(&*tx).await?;
+            let dates = (cutoff, self.now);
+            let (rows, last) = own_rows::delete_due(&*tx, table, dates, &after, BATCH_ROWS).await?;
+            let Some(last) = last else {
+                tx.rollback().await?;
+                break;
+            };
             if self.dry_run {
-                // All of it at once: a second batch would find the rows of the first again.
-                purged = own_rows::delete_due(&*tx, table, cutoff, self.now, i64::MAX.cast_unsigned()).await?;
                 tx.rollback().await?;
-                break;
+            } else {
+                retention_run::add_batch(&*tx, &run.id, rows).await?;
+                tx.commit().await?;
             }
-            let rows = own_rows::delete_due(&*tx, table, cutoff, self.now, BATCH_ROWS).await?;
-            if rows == 0 {
-                tx.rollback().await?;
-                break;
-            }
-            retention_run::add_batch(&*tx, &run.id, rows).await?;
-            tx.commit().await?;
+            after = last;
             purged += rows;
+            batches += 1;
             self.tell.say(Told::Batch { rows });
-            if rows < BATCH_ROWS {
-                break;
-            }
         }
         if self.dry_run {
             let tx = self.room.store.begin_write().await?;
-            retention_run::count_dry(&*tx, &run.id, purged, 1).await?;
+            retention_run::count_dry(&*tx, &run.id, purged, batches).await?;
             tx.commit().await?;
         } else {
             metrics::counter!("efface_retention_rows_purged_total", "table" => table.name()).increment(purged);

@@ -8,6 +8,7 @@ use entity::retention_run::Model;
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
+use super::finding::{Finding, of_unread};
 use super::holds::{self, Held};
 use super::lease::{self, Lease};
 use super::policy::Rule;
@@ -45,8 +46,12 @@ pub(super) struct Common<'a> {
 #[derive(Debug)]
 pub(super) enum Passed {
     Nothing,
-    Refused(super::finding::Finding),
-    Run(Box<Model>),
+    Refused(Finding),
+    Run {
+        run: Box<Model>,
+        /// Rows whose time cannot be read.
+        unread: Option<Finding>,
+    },
 }
 
 impl Common<'_> {
@@ -67,16 +72,19 @@ impl Common<'_> {
                 Ok(work) => work,
                 Err(error) => {
                     let run = self.begin(&place.map.name, table.name.as_str(), &rule.name, None, 0).await?;
-                    return Ok(Passed::Run(Box::new(self.end(run, failed(&error)).await?)));
+                    let run = Box::new(self.end(run, failed(&error)).await?);
+                    return Ok(Passed::Run { run, unread: None });
                 }
             };
             match work {
                 Work::Nothing => return Ok(Passed::Nothing),
                 Work::Refused(finding) => return Ok(Passed::Refused(finding)),
                 Work::Purge { expiry, cutoff, all_held } => {
-                    let run = self.purge(place, table, rule, &held, (*expiry, cutoff, all_held)).await?;
+                    let column = expiry.column.as_str().to_owned();
+                    let (run, unread) = self.purge(place, table, rule, &held, (*expiry, cutoff, all_held)).await?;
                     if run.error.as_deref() != Some(holds::CHANGED) {
-                        return Ok(Passed::Run(Box::new(run)));
+                        let unread = of_unread(&place.map.name, table.name.as_str(), &column, unread);
+                        return Ok(Passed::Run { run: Box::new(run), unread });
                     }
                 }
             }
@@ -84,6 +92,7 @@ impl Common<'_> {
         Err(StoreError::Conflict("legal holds change faster than a table can be purged".to_owned()).into())
     }
 
+    /// Returns the pass's row, and how many rows hold no instant.
     async fn purge(
         &self,
         place: &Place<'_>,
@@ -91,13 +100,13 @@ impl Common<'_> {
         rule: &Rule,
         held: &Held,
         (expiry, cutoff, all_held): (purge::Expiry, Option<DateTime<Utc>>, bool),
-    ) -> Result<Model, RetentionError> {
+    ) -> Result<(Model, u64), RetentionError> {
         let name = table.name.as_str();
         let due = match purge::due(place.store, &expiry).await {
             Ok(due) => due,
             Err(error) => {
                 let run = self.begin(&place.map.name, name, &rule.name, cutoff, 0).await?;
-                return self.end(run, failed(&error)).await;
+                return Ok((self.end(run, failed(&error)).await?, 0));
             }
         };
         let (rows_due, rows_held) = if all_held { (0, due.due + due.held) } else { (due.due, due.held) };
@@ -105,11 +114,11 @@ impl Common<'_> {
         let run = self.begin(&place.map.name, name, &rule.name, cutoff, rows_due).await?;
         let nothing = Ending { rows_held, ..Ending::default() };
         if all_held || rows_due == 0 {
-            return self.end(run, nothing).await;
+            return Ok((self.end(run, nothing).await?, due.unread));
         }
         let share = guard::too_large_a_share(rows_due, due.total, self.room.settings.max_share);
         if let Some(why) = share.filter(|_| !self.wish.approved && !self.dry_run) {
-            return self.end(run, Ending { error: Some(why), ..nothing }).await;
+            return Ok((self.end(run, Ending { error: Some(why), ..nothing }).await?, due.unread));
         }
         let settings = &self.room.settings;
         let limits = Limits {
@@ -146,7 +155,7 @@ impl Common<'_> {
             }
             Err(error) => Ending { rows_held, ..failed(&error) },
         };
-        self.end(run, ending).await
+        Ok((self.end(run, ending).await?, due.unread))
     }
 
     pub(super) fn time_left(&self) -> Duration {

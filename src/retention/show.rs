@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::finding::{Finding, period};
+use super::finding::{Finding, of_unread, period};
 use super::holds::{self, Held};
 use super::own::POLICIES;
 use super::policy::{Period, Policy, cutoff};
@@ -80,7 +80,7 @@ impl Retention {
             if let (true, Some(shop)) = (place.shops.is_empty() && name == DEFAULT_STORE, shop) {
                 return Err(RetentionError::NoShop(shop.to_owned()));
             }
-            findings.extend(self.findings(&place, now).await?);
+            findings.extend(self.findings(&place, table, now).await?);
             for mapped in map.tables.iter().filter(|of| table.is_none_or(|table| of.name.as_str() == table)) {
                 for rule in &mapped.retention {
                     rules.push(self.rule(&place, mapped, rule, &held, now, &mut findings).await?);
@@ -145,6 +145,7 @@ impl Retention {
             Work::Refused(finding) => findings.push(finding),
             Work::Purge { expiry, cutoff, all_held } => {
                 let due = purge::due(place.store, &expiry).await?;
+                findings.extend(of_unread(&place.map.name, &shown.table, expiry.column.as_str(), due.unread));
                 shown.cutoff = cutoff;
                 shown.rows_due = Some(if all_held { 0 } else { due.due });
                 shown.rows_held = Some(if all_held { due.due + due.held } else { due.held });

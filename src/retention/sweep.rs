@@ -9,7 +9,7 @@ use entity::retention_run::Model;
 use serde::Serialize;
 use serde_json::json;
 
-use super::finding::{self, Finding, Kind};
+use super::finding::{self, Finding, Kind, unreadable};
 use super::guard;
 use super::lease::Lease;
 use super::own::POLICIES;
@@ -122,15 +122,15 @@ impl Retention {
         if !sweep.dry_run && sweep.is_complete() && wish.table.is_none() && wish.shop.is_none() {
             metrics::gauge!("efface_retention_last_success_seconds").set(seconds(self.clock.now()));
         }
-        let not_redacted = sweep.findings.iter().filter(|finding| finding.kind == Kind::NotRedacted).count();
-        let wrong_days = sweep.findings.iter().filter(|finding| finding.kind == Kind::ShopDays).count();
-        metrics::gauge!("efface_retention_findings", "kind" => "not_redacted").set(count(not_redacted));
-        metrics::gauge!("efface_retention_findings", "kind" => "shop_days").set(count(wrong_days));
+        let of_kind = |kind| sweep.findings.iter().filter(|finding| finding.kind == kind).count();
+        for kind in Kind::ALL {
+            metrics::gauge!("efface_retention_findings", "kind" => kind.as_str()).set(count(of_kind(kind)));
+        }
         if !sweep.findings.is_empty() {
             tracing::warn!(
                 retention.findings = sweep.findings.len(),
-                retention.not_redacted = not_redacted,
-                retention.shop_days = wrong_days,
+                retention.not_redacted = of_kind(Kind::NotRedacted),
+                retention.shop_days = of_kind(Kind::ShopDays),
                 "a retention run found what a person should look at; `efface retention show`"
             );
         }
@@ -184,7 +184,7 @@ impl Retention {
         place: &Place<'_>,
         sweep: &mut Sweep,
     ) -> Result<(), RetentionError> {
-        sweep.findings.extend(self.findings(place, common.now).await?);
+        sweep.findings.extend(self.findings(place, common.wish.table.as_deref(), common.now).await?);
         for table in &place.map.tables {
             if common.wish.table.as_deref().is_some_and(|only| only != table.name.as_str()) {
                 continue;
@@ -196,18 +196,27 @@ impl Retention {
                 match common.pass(place, table, rule).await? {
                     Passed::Nothing => {}
                     Passed::Refused(finding) => sweep.findings.push(finding),
-                    Passed::Run(run) => sweep.runs.push(*run),
+                    Passed::Run { run, unread } => {
+                        sweep.runs.push(*run);
+                        sweep.findings.extend(unread);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// What a person should look at in one store.
-    pub(super) async fn findings(&self, place: &Place<'_>, now: DateTime<Utc>) -> Result<Vec<Finding>, StoreError> {
+    /// What a person should look at in one store; with `table`, of its tables in that one only.
+    pub(super) async fn findings(
+        &self,
+        place: &Place<'_>,
+        table: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let strays = finding::of_strays(place, table).await;
         let Some(shop) = &place.map.shop else { return Ok(Vec::new()) };
         let (store, table) = (place.map.name.as_str(), shop.table.table.as_str());
-        let mut findings = Vec::new();
+        let mut findings = strays;
         if shop.retention_days.is_some() {
             findings.extend(finding::of_days(store, table, &place.shops));
         }
@@ -276,16 +285,6 @@ impl Retention {
         });
         audit::append(&*tx, now, entries.collect()).await?;
         Ok(tx.commit().await?)
-    }
-}
-
-fn unreadable(store: &str, table: &str, error: &StoreError) -> Finding {
-    Finding {
-        kind: Kind::Unreadable,
-        store: store.to_owned(),
-        table: table.to_owned(),
-        shop: None,
-        detail: error.to_string(),
     }
 }
 

@@ -71,12 +71,12 @@ pub(super) async fn lay_out(
             Some(cutoff) => Cutoffs::All(cutoff),
             None => return Ok(Work::Nothing),
         },
-        (Policy::ByClass { class, periods, .. }, _) if !place.one_shop => {
+        (Policy::ByClass { class, periods, .. }, column) if !place.one_shop || column.is_some() => {
             let due =
                 periods.iter().filter_map(|(class, period)| Some((class.clone(), cutoff(rule.bounded(*period), now)?)));
             Cutoffs::ByClass { column: class.clone(), cutoffs: due.collect() }
         }
-        // One shop of a table whose rows cannot be told apart by shop and class at once.
+        // One shop of a table whose rows do not say themselves whose they are.
         _ => return Ok(Work::Nothing),
     };
     let form = match table.dates {
@@ -101,12 +101,14 @@ pub(super) async fn lay_out(
             }
         }
     };
-    let only_listed = matches!(cutoffs, Cutoffs::ByShop { .. });
+    let only = shop_column.clone().filter(|_| place.one_shop && matches!(cutoffs, Cutoffs::ByClass { .. }));
+    let only = only.map(|column| (column, place.shops.iter().filter_map(|shop| key(table, shop)).collect()));
+    let only_listed = only.is_some() || matches!(cutoffs, Cutoffs::ByShop { .. });
     let (held, all_held) = match held.of_table(table, below, &place.shops, only_listed) {
         OfTable::Everything => (None, true),
         OfTable::Shops(keys) => (shop_column.filter(|_| !keys.is_empty()).map(|column| (column, keys)), false),
     };
-    let expiry = Expiry { table: table.name.clone(), column: column.clone(), form, cutoffs, held };
+    let expiry = Expiry { table: table.name.clone(), column: column.clone(), form, cutoffs, held, only };
     Ok(Work::Purge { expiry: Box::new(expiry), cutoff: one_for_all, all_held })
 }
 

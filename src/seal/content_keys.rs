@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use entity::sealing_key::{KeyPurpose, Model};
 
 use super::{ContentKey, Keyring, Pii, SealError, WrappedKey, key_id, open};
@@ -13,6 +13,9 @@ use crate::store::{Store, StoreError, content_key};
 
 /// How long a silent database is asked for the day's key while yesterday's would do.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long an old key goes on serving what is kept in the database. After it, keys that nothing names are destroyed.
+const STALE_MAX: TimeDelta = TimeDelta::days(2);
 
 /// Why a content key cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +55,7 @@ impl ContentKeys {
     }
 
     /// The key that `purpose` seals with today (UTC), made when there is none. When the database is away or silent at the
-    /// turn of the day, yesterday's key goes on serving.
+    /// turn of the day, yesterday's key goes on serving: for two days, and for the transport until the database is back.
     ///
     /// # Errors
     /// When no key was ever had and the database does not answer.
@@ -68,11 +71,14 @@ impl ContentKeys {
         let fetching = self.fetch_or_make(purpose, day);
         let fetched = match cached {
             None => fetching.await?,
+            Some((of, _)) if purpose != KeyPurpose::Transport && day - of > STALE_MAX => fetching.await?,
             Some((_, yesterdays)) => match tokio::time::timeout(PATIENCE, fetching).await {
                 Ok(Ok(key)) => key,
                 Ok(Err(_)) | Err(_) => return Ok(yesterdays),
             },
         };
+        // What is destroyed in the database is forgotten here as well; what is still needed is read again.
+        inner.by_id.write().unwrap_or_else(PoisonError::into_inner).retain(|id, _| id == fetched.id());
         let mut of_the_day = inner.of_the_day.write().unwrap_or_else(PoisonError::into_inner);
         of_the_day.insert(purpose, (day, Arc::clone(&fetched)));
         Ok(fetched)

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use entity::sealing_key::{ActiveModel, Column, Entity, KeyPurpose, Model};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Statement,
+    Value,
+};
 
 use super::{Store, StoreError};
 
@@ -60,4 +63,59 @@ pub async fn insert(
         .exec_without_returning(&*tx)
         .await?;
     tx.commit().await
+}
+
+/// The living keys made before `before` that seal what is kept in the database, the oldest first.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn living_made_before(conn: &impl ConnectionTrait, before: DateTime<Utc>) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find()
+        .filter(Column::Purpose.is_in([KeyPurpose::Payload, KeyPurpose::Export]))
+        .filter(Column::WrappedKey.is_not_null())
+        .filter(Column::CreatedAt.lt(before))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(conn)
+        .await?)
+}
+
+/// What a key may have sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    /// The key's id.
+    pub by: &'a str,
+    /// What was received from the first of these to the second may be sealed with it.
+    pub received: (DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Destroys a key unless something still names it: a job's sealed body, a part of a package; or something of its days may be
+/// asked for again: a log row of a webhook, a package that was not removed. False when it stays, or was destroyed before.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn destroy_if_unneeded(
+    conn: &impl ConnectionTrait,
+    sealed: &Sealed<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    // After the version, which is one byte, sealed bytes name their key: its length in one byte, then itself.
+    let mut named = vec![u8::try_from(sealed.by.len()).map_err(|_| StoreError::Refused("a key id too long".to_owned()))?];
+    named.extend_from_slice(sealed.by.as_bytes());
+    let length = named.len();
+    let names = |column: &str| format!("{column} IS NOT NULL AND substr({column},2,{length})=$3");
+    let sql = format!(
+        r#"UPDATE "SealingKey" SET "wrappedKey"=NULL,"destroyedAt"=$2 WHERE "id"=$1 AND "wrappedKey" IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM "GDPRJob" AS j WHERE {})
+             AND NOT EXISTS (SELECT 1 FROM "ExportPart" AS p WHERE {})
+             AND NOT EXISTS (SELECT 1 FROM "WebhookLog" AS w WHERE w."receivedAt">=$4 AND w."receivedAt"<$5)
+             AND NOT EXISTS (SELECT 1 FROM "ExportPackage" AS e
+               WHERE e."removedAt" IS NULL AND e."createdAt">=$4 AND e."createdAt"<$5)"#,
+        names(r#"j."sealedPayload""#),
+        names(r#"p."sealed""#),
+    );
+    let (from, to) = sealed.received;
+    let values = [Value::from(sealed.by), Value::from(now), Value::from(named), Value::from(from), Value::from(to)];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
 }

@@ -56,26 +56,38 @@ pub async fn due(
     Ok(n.unsigned_abs())
 }
 
-/// Deletes up to `limit` rows that are due, and returns how many.
+/// Deletes up to `limit` rows that are due, in the order of their ids and from behind `after` on. Returns how many, and the
+/// last id.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn delete_due(
     conn: &impl ConnectionTrait,
     table: OwnTable,
-    cutoff: DateTime<Utc>,
-    now: DateTime<Utc>,
+    (cutoff, now): (DateTime<Utc>, DateTime<Utc>),
+    after: &str,
     limit: u64,
-) -> Result<u64, StoreError> {
-    let picked = format!(r#"SELECT t."id" FROM "{}" AS t WHERE {} LIMIT $3"#, table.name(), cast(conn, table));
+) -> Result<(u64, Option<String>), StoreError> {
+    let picked = format!(
+        r#"SELECT t."id" FROM "{}" AS t WHERE {} AND t."id">$3 ORDER BY t."id" LIMIT $4"#,
+        table.name(),
+        cast(conn, table)
+    );
+    let backend = conn.get_database_backend();
+    let sql = format!(r#"SELECT max(x."id") AS "last" FROM ({picked}) AS x"#);
+    let limit = limit.cast_signed();
+    let values = [Value::from(cutoff), Value::from(now), Value::from(after), Value::from(limit)];
+    let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    let Some(last) = row.map_or(Ok(None), |row| row.try_get::<Option<String>>("", "last"))? else { return Ok((0, None)) };
+    let due = format!(r#"{} AND t."id">$3 AND t."id"<=$4"#, cast(conn, table));
     let sql = match table {
-        OwnTable::WebhookLog => format!(r#"DELETE FROM "WebhookLog" WHERE "id" IN ({picked})"#),
-        OwnTable::Jobs => format!(r#"DELETE FROM "GDPRJob" WHERE "id" IN ({picked})"#),
-        OwnTable::Receipts => format!(r#"DELETE FROM "DeletionReceipt" WHERE "id" IN ({picked})"#),
+        OwnTable::WebhookLog => format!(r#"DELETE FROM "WebhookLog" AS t WHERE {due}"#),
+        OwnTable::Jobs => format!(r#"DELETE FROM "GDPRJob" AS t WHERE {due}"#),
+        OwnTable::Receipts => format!(r#"DELETE FROM "DeletionReceipt" AS t WHERE {due}"#),
     };
-    let values = [Value::from(cutoff), Value::from(now), Value::from(limit.cast_signed())];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    Ok(conn.execute_raw(statement).await?.rows_affected())
+    let values = [Value::from(cutoff), Value::from(now), Value::from(after), Value::from(last.clone())];
+    let deleted = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
+    Ok((deleted, Some(last)))
 }
 
 /// PostgreSQL must be told what a parameter is that is compared with nothing.

@@ -92,10 +92,19 @@ pub async fn share(conn: &impl ConnectionTrait, name: &str, fence: i64) -> Resul
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn wait_for_batches(conn: &impl ConnectionTrait) -> Result<(), StoreError> {
+    lock(conn, RETENTION).await
+}
+
+/// Waits until nobody else's transaction has the row of a lease, and keeps it from all others until this one ends. On SQLite
+/// the caller is the only writer.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn lock(conn: &impl ConnectionTrait, name: &str) -> Result<(), StoreError> {
     let backend = conn.get_database_backend();
     if backend == DbBackend::Postgres {
         let sql = r#"SELECT "fence" FROM "SchedulerLease" WHERE "name"=$1 FOR UPDATE"#;
-        conn.query_all_raw(Statement::from_sql_and_values(backend, sql, [Value::from(RETENTION)])).await?;
+        conn.query_all_raw(Statement::from_sql_and_values(backend, sql, [Value::from(name)])).await?;
     }
     Ok(())
 }

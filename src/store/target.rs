@@ -18,6 +18,7 @@ pub mod purge;
 mod reach;
 mod shop;
 mod shop_days;
+mod strays;
 mod values;
 mod way;
 
@@ -33,6 +34,7 @@ pub use mask::{Locked, Masked, MaskedColumn, REDACTED, Replacement, Replacing, l
 pub use reach::{Column, Hop, Kind, Reach};
 pub use shop::{ShopRow, ShopTable, shops};
 pub use shop_days::{ShopDays, mark_retention_days, shop_days};
+pub use strays::strays;
 pub use values::{Installed, each_value, installed};
 pub use way::{Comparison, Place, Way};
 

@@ -28,7 +28,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 /// Rows of `"Visit"` that are older than one cutoff.
 fn visits(form: InstantForm, cutoff: DateTime<Utc>) -> Expiry {
-    Expiry { table: ident("Visit"), column: ident("at"), form, cutoffs: Cutoffs::All(cutoff), held: None }
+    Expiry { table: ident("Visit"), column: ident("at"), form, cutoffs: Cutoffs::All(cutoff), held: None, only: None }
 }
 
 /// The same, with a cutoff for each shop.

@@ -1,5 +1,8 @@
 //! What is kept for how long, and that exactly the rest goes: once, on time, and never under a hold.
 
+mod doors;
+mod duties;
+mod findings;
 mod killed;
 mod leaders;
 mod model;

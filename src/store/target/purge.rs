@@ -61,6 +61,8 @@ pub struct Expiry {
     pub cutoffs: Cutoffs,
     /// A column, and its values that are under a hold: those rows are counted as held and never purged.
     pub held: Option<(Ident, Vec<String>)>,
+    /// A column, and the values that are asked for: no other row is due.
+    pub only: Option<(Ident, Vec<String>)>,
 }
 
 /// What a run may take.

@@ -41,7 +41,7 @@ impl<'a> Candidates<'a> {
         let plans = plans.map(|plan| {
             plan.with("DATA_MAP__FAIL_ON", "never")
                 .with("RETENTION__SCHEDULE", "* * * * *")
-                .with("RETENTION__LEASE_SECONDS", 2)
+                .with("RETENTION__LEASE_SECONDS", 1)
                 .with("RETENTION__MAX_SHARE", 100)
                 .with("RETENTION__TRANSACTION_MAX_MS", 10)
                 .with("RETENTION__PAUSE_PERCENT", 1_000)
@@ -110,7 +110,7 @@ both_databases! {
             } else if rng.random_bool(0.8) {
                 wait_for("a run begins", PATIENCE, async || (begun(&house).await > before).then_some(())).await;
             }
-            tokio::time::sleep(Duration::from_micros(rng.random_range(0..250_000))).await;
+            tokio::time::sleep(Duration::from_micros(rng.random_range(0..400_000))).await;
             candidates.kill(leader, death % (DEATHS / LAPSES) == 0).await;
             if rng.random_bool(0.2) && candidates.alive[1 - leader].is_some() {
                 candidates.kill(1 - leader, false).await;
@@ -123,6 +123,7 @@ both_databases! {
         for place in [0, 1] {
             candidates.kill(place, false).await;
         }
+        candidates.plans = candidates.plans.map(|plan| plan.with("RETENTION__LEASE_SECONDS", 6));
         candidates.replace_the_dead().await;
         wait_for("everything that is due is gone", PATIENCE, async || books.is_all_gone(&house).await.then_some(())).await;
         let open = r#"SELECT count(*) AS "n" FROM "RetentionRun" WHERE "finishedAt" IS NULL AND "error" IS NULL"#;

@@ -1,6 +1,9 @@
 //! Two schedulers at once, and leaders that die at any moment.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
+use efface::evidence::merkle::{verify_consistency, verify_inclusion};
 use efface::scheduler::leader::Leader;
 use efface::shutdown::Shutdown;
 use efface::store::scheduler_lease;
@@ -47,6 +50,54 @@ both_databases! {
         second.tick().await.unwrap();
         second.finish_run().await.unwrap();
         assert_eq!(sweeps(&house).await, 2);
+    }
+
+    /// A run that died holds its lease for a while; whoever leads next begins as soon as that is over.
+    async fn a_run_that_finds_another_at_work_begins_as_soon_as_it_may(house: House) {
+        house.open_shop(ADA).await;
+        answer(&house, "1", ADA, 4_000).await;
+        let mut leader = leader(&house).await;
+        leader.tick().await.unwrap();
+        house.advance(TimeDelta::seconds(61));
+        let taken = scheduler_lease::take(house.store(), &house.clock, scheduler_lease::RETENTION, "who died", 5_000).await;
+        assert!(taken.unwrap().is_some());
+        leader.tick().await.unwrap();
+        leader.finish_run().await.unwrap();
+        assert_eq!((sweeps(&house).await, answers(&house).await), (0, 1));
+        house.advance(TimeDelta::seconds(6));
+        leader.tick().await.unwrap();
+        leader.finish_run().await.unwrap();
+        assert_eq!((sweeps(&house).await, answers(&house).await), (1, 0));
+    }
+
+    async fn the_audit_log_is_pruned_on_schedule_and_verifies(house: House) {
+        let mut leaves = BTreeMap::new();
+        house.advance(TimeDelta::days(-181));
+        house.append(300).await;
+        house.tend().await.unwrap();
+        house.verify_log(&mut leaves).await;
+        house.advance(TimeDelta::days(181));
+        house.append(20).await;
+        house.tend().await.unwrap();
+        let before = house.verify_log(&mut leaves).await;
+        let mut leader = leader(&house).await;
+        leader.tick().await.unwrap();
+        house.advance(TimeDelta::seconds(61));
+        leader.tick().await.unwrap();
+        leader.finish_run().await.unwrap();
+        let pruned = r#"SELECT CAST(sum("rowsPurged") AS bigint) AS "n" FROM "RetentionRun" WHERE "tableName"='AuditLog' AND "error" IS NULL"#;
+        assert_eq!(house.number(pruned).await, 300);
+        house.tend().await.unwrap();
+        let after = house.verify_log(&mut leaves).await;
+        assert!(after.size() > before.size());
+        assert_eq!(house.log().head().await.unwrap().minimum_index, 300);
+        let bodies = r#"SELECT count(*) AS "n" FROM "AuditLog" WHERE "leafIndex"<300"#;
+        assert_eq!(house.number(bodies).await, 0);
+        // What somebody was given before still proves to lie in the tree of now.
+        let proof = house.log().inclusion(7, after.size()).await.unwrap();
+        verify_inclusion(&leaves[&7], 7, after.size(), &proof, &after.root()).unwrap();
+        let proof = house.log().consistency(before.size(), after.size()).await.unwrap();
+        verify_consistency(before.size(), &before.root(), after.size(), &after.root(), &proof).unwrap();
     }
 
     async fn a_leader_that_slept_past_its_lease_follows(house: House) {

@@ -46,6 +46,7 @@ pub async fn due(store: &Store, expiry: &Expiry) -> Result<Due, StoreError> {
     let joined = k.map(|k| if postgres { k } else { "c AS k".to_owned() }).zip(chosen);
     let join = joined.map_or(String::new(), |(k, chosen)| format!(" LEFT JOIN {k} ON {chosen}"));
     let held = terms.held(&mut values).map_or("false".to_owned(), |held| format!("({held}) IS TRUE"));
+    let only = terms.only(&mut values);
     let oldest = match terms.holds() {
         Holds::Zoned | Holds::Naive => r#"CAST(extract(epoch FROM min(x."at"))*1000000 AS bigint)"#,
         Holds::Text if postgres => r#"CAST(extract(epoch FROM min(x."at"))*1000000 AS bigint)"#,
@@ -57,7 +58,7 @@ pub async fn due(store: &Store, expiry: &Expiry) -> Result<Due, StoreError> {
         r#"{with}SELECT count(*) AS "total", count(*) FILTER (WHERE x."due" AND NOT x."held") AS "due",
              count(*) FILTER (WHERE x."due" AND x."held") AS "held", count(*) FILTER (WHERE x."unread") AS "unread",
              CAST({oldest} AS text) AS "oldest"
-           FROM (SELECT ({}) IS TRUE AS "due", {held} AS "held", t.{} IS NOT NULL AND {instant} IS NULL AS "unread",
+           FROM (SELECT ({}) IS TRUE{only} AS "due", {held} AS "held", t.{} IS NOT NULL AND {instant} IS NULL AS "unread",
              {instant} AS "at" FROM {} AS t{join}) AS x"#,
         terms.before(&cut),
         expiry.column,

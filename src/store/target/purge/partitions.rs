@@ -27,7 +27,7 @@ pub(super) fn candidates<'a>(facts: &'a Facts, terms: &Terms) -> Vec<&'a Leaf> {
 
 /// The partition's bound alone says that all its rows are due.
 fn is_proven(leaf: &Leaf, terms: &Terms) -> bool {
-    let cutoff = terms.cutoff_of_all().filter(|_| !terms.has_held());
+    let cutoff = terms.cutoff_of_all().filter(|_| !terms.is_narrowed());
     leaf.before.zip(cutoff).is_some_and(|(before, cutoff)| before <= cutoff)
 }
 
@@ -36,7 +36,7 @@ async fn count(conn: &impl ConnectionTrait, leaf: &Leaf, terms: &Terms) -> Resul
     let mut values = Vec::new();
     let (k, chosen, cut) = terms.cut(&mut values);
     let join = k.zip(chosen).map_or(String::new(), |(k, chosen)| format!(" LEFT JOIN {k} ON {chosen}"));
-    let held = terms.held(&mut values).map_or(String::new(), |held| format!(" AND ({held}) IS NOT TRUE"));
+    let held = terms.narrowed(&mut values);
     let sql = format!(
         r#"SELECT count(*) AS "rows", count(*) FILTER (WHERE ({}) IS TRUE{held}) AS "due" FROM ONLY {} AS t{join}"#,
         terms.before(&cut),

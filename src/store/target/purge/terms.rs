@@ -71,6 +71,7 @@ pub(super) struct Terms {
     keys: Vec<String>,
     cutoffs: Vec<DateTime<Utc>>,
     held: Option<(String, Vec<String>)>,
+    only: Option<(String, Vec<String>)>,
 }
 
 impl Terms {
@@ -129,6 +130,7 @@ impl Terms {
                 .as_ref()
                 .filter(|(_, values)| !values.is_empty())
                 .map(|(column, values)| (format!("CAST(t.{column} AS text)"), values.clone())),
+            only: expiry.only.as_ref().map(|(column, values)| (format!("CAST(t.{column} AS text)"), values.clone())),
         }
     }
 
@@ -137,8 +139,9 @@ impl Terms {
         self.cutoffs.is_empty()
     }
 
-    pub(super) fn has_held(&self) -> bool {
-        self.held.is_some()
+    /// Whether more than its instant says of a row that it is due.
+    pub(super) fn is_narrowed(&self) -> bool {
+        self.held.is_some() || self.only.is_some()
     }
 
     /// The one cutoff for all rows.
@@ -165,7 +168,7 @@ impl Terms {
         let (k, chosen, cut) = self.cut(values);
         let chosen = chosen.map_or(String::new(), |chosen| format!("{chosen} AND "));
         let before = self.before(&cut);
-        let held = self.held(values).map_or(String::new(), |held| format!(" AND ({held}) IS NOT TRUE"));
+        let held = self.narrowed(values);
         Part { k, due: format!("{chosen}({before}) IS TRUE{held}") }
     }
 
@@ -174,7 +177,7 @@ impl Terms {
         let (k, chosen, cut) = self.cut(values);
         let chosen = chosen.map_or(String::new(), |chosen| format!("{chosen} AND "));
         let before = self.before(&cut);
-        let held = self.held(values).map_or(String::new(), |held| format!(" AND ({held}) IS NOT TRUE"));
+        let held = self.narrowed(values);
         Part { k, due: format!("{chosen}{before}{held}") }
     }
 
@@ -195,14 +198,29 @@ impl Terms {
         (Some(k), Some(chosen), r#"k."cut""#.to_owned())
     }
 
+    /// What else than its instant makes a row one that is purged, to be appended to a condition.
+    pub(super) fn narrowed(&self, values: &mut Vec<Value>) -> String {
+        let held = self.held(values).map_or(String::new(), |held| format!(" AND ({held}) IS NOT TRUE"));
+        format!("{held}{}", self.only(values))
+    }
+
+    /// That a row is one of those asked for, to be appended to a condition.
+    pub(super) fn only(&self, values: &mut Vec<Value>) -> String {
+        let only = self.only.as_ref().map(|only| self.is_one_of(only, values));
+        only.map_or(String::new(), |only| format!(" AND ({only}) IS TRUE"))
+    }
+
     pub(super) fn held(&self, values: &mut Vec<Value>) -> Option<String> {
-        let (column, held) = self.held.as_ref()?;
+        self.held.as_ref().map(|held| self.is_one_of(held, values))
+    }
+
+    fn is_one_of(&self, (column, held): &(String, Vec<String>), values: &mut Vec<Value>) -> String {
         if self.backend == DbBackend::Postgres {
             values.push(texts(held));
-            return Some(format!("{column}=ANY(${}::text[])", values.len()));
+            return format!("{column}=ANY(${}::text[])", values.len());
         }
         values.push(Value::from(serde_json::Value::from(held.clone()).to_string()));
-        Some(format!("{column} IN (SELECT value FROM json_each(${}))", values.len()))
+        format!("{column} IN (SELECT value FROM json_each(${}))", values.len())
     }
 
     /// That the row's instant is before a cutoff; null or false for a row without one.
