@@ -128,7 +128,9 @@ pub(super) async fn of_strays(place: &Place<'_>, only: Option<&str>) -> Vec<Find
                 store: store.to_owned(),
                 table: table.name.as_str().to_owned(),
                 shop: None,
-                detail: format!("{rows} rows belong to no shop that has a row; nothing is purged of them by its period"),
+                detail: format!(
+                    "{rows} rows belong to no shop that has a row; nothing is purged of them by its period"
+                ),
             }),
             Err(error) => findings.push(unreadable(store, table.name.as_str(), &error)),
         }
@@ -138,7 +140,8 @@ pub(super) async fn of_strays(place: &Place<'_>, only: Option<&str>) -> Vec<Find
 
 async fn strays(place: &Place<'_>, table: &MappedTable) -> Result<u64, StoreError> {
     let by_shop = table.retention.iter().any(|rule| matches!(rule.policy, Policy::ByShop { .. }));
-    let Some(shop) = place.map.shop.as_ref().map(|shop| &shop.table).filter(|_| by_shop && table.reach.shop.at == 0) else {
+    let Some(shop) = place.map.shop.as_ref().map(|shop| &shop.table).filter(|_| by_shop && table.reach.shop.at == 0)
+    else {
         return Ok(0);
     };
     let key = match table.holds {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use entity::sealing_key::{ActiveModel, Column, Entity, KeyPurpose, Model};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Statement,
-    Value,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    Statement, Value,
 };
 
 use super::{Store, StoreError};
@@ -100,10 +100,11 @@ pub async fn destroy_if_unneeded(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     // After the version, which is one byte, sealed bytes name their key: its length in one byte, then itself.
-    let mut named = vec![u8::try_from(sealed.by.len()).map_err(|_| StoreError::Refused("a key id too long".to_owned()))?];
+    let mut named =
+        vec![u8::try_from(sealed.by.len()).map_err(|_| StoreError::Refused("a key id too long".to_owned()))?];
     named.extend_from_slice(sealed.by.as_bytes());
     let length = named.len();
-    let names = |column: &str| format!("{column} IS NOT NULL AND substr({column},2,{length})=$3");
+    let is_by = |column: &str| format!("{column} IS NOT NULL AND substr({column},2,{length})=$3");
     let sql = format!(
         r#"UPDATE "SealingKey" SET "wrappedKey"=NULL,"destroyedAt"=$2 WHERE "id"=$1 AND "wrappedKey" IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM "GDPRJob" AS j WHERE {})
@@ -111,8 +112,8 @@ pub async fn destroy_if_unneeded(
              AND NOT EXISTS (SELECT 1 FROM "WebhookLog" AS w WHERE w."receivedAt">=$4 AND w."receivedAt"<$5)
              AND NOT EXISTS (SELECT 1 FROM "ExportPackage" AS e
                WHERE e."removedAt" IS NULL AND e."createdAt">=$4 AND e."createdAt"<$5)"#,
-        names(r#"j."sealedPayload""#),
-        names(r#"p."sealed""#),
+        is_by(r#"j."sealedPayload""#),
+        is_by(r#"p."sealed""#),
     );
     let (from, to) = sealed.received;
     let values = [Value::from(sealed.by), Value::from(now), Value::from(named), Value::from(from), Value::from(to)];

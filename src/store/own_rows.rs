@@ -78,7 +78,9 @@ pub async fn delete_due(
     let limit = limit.cast_signed();
     let values = [Value::from(cutoff), Value::from(now), Value::from(after), Value::from(limit)];
     let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    let Some(last) = row.map_or(Ok(None), |row| row.try_get::<Option<String>>("", "last"))? else { return Ok((0, None)) };
+    let Some(last) = row.map_or(Ok(None), |row| row.try_get::<Option<String>>("", "last"))? else {
+        return Ok((0, None));
+    };
     let due = format!(r#"{} AND t."id">$3 AND t."id"<=$4"#, cast(conn, table));
     let sql = match table {
         OwnTable::WebhookLog => format!(r#"DELETE FROM "WebhookLog" AS t WHERE {due}"#),

@@ -6,7 +6,7 @@ mod books;
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use efface::store::scheduler_lease::{self, SCHEDULER};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -74,7 +74,7 @@ impl<'a> Candidates<'a> {
         self.miss_runs().await;
         if !lapses {
             // As if its time had passed, but sooner: the next one stands while the database is still busy with this one.
-            let past = super::iso(Utc::now() - TimeDelta::hours(1));
+            let past = super::iso(self.house.clock.now() - TimeDelta::hours(1));
             let id = program.id();
             let sql = format!(r#"UPDATE "SchedulerLease" SET "leaseUntil"='{past}' WHERE "owner" LIKE '{id}-%'"#);
             self.house.execute(&sql).await;
@@ -83,7 +83,7 @@ impl<'a> Candidates<'a> {
 
     async fn miss_runs(&self) {
         let lease = scheduler_lease::find(self.house.store().db(), SCHEDULER).await.unwrap().unwrap();
-        let missed = Utc::now() - TimeDelta::hours(1);
+        let missed = self.house.clock.now() - TimeDelta::hours(1);
         scheduler_lease::deal_with(self.house.store(), SCHEDULER, lease.fence, missed).await.unwrap();
     }
 }
@@ -119,7 +119,7 @@ both_databases! {
             candidates.replace_the_dead().await;
         }
         // Everything that was to come due has, and the last two are left alone until it is gone.
-        wait_for("the last row comes due", PATIENCE, async || books.has_all_come_due().then_some(())).await;
+        wait_for("the last row comes due", PATIENCE, async || books.has_all_come_due(&house).then_some(())).await;
         for place in [0, 1] {
             candidates.kill(place, false).await;
         }
@@ -130,7 +130,7 @@ both_databases! {
         let dealt_with = async || {
             let lease = scheduler_lease::find(house.store().db(), SCHEDULER).await.unwrap().unwrap();
             let slot = lease.slot_at.unwrap();
-            (slot > Utc::now() - TimeDelta::minutes(30) && house.number(open).await == 0).then_some(())
+            (slot > house.clock.now() - TimeDelta::minutes(30) && house.number(open).await == 0).then_some(())
         };
         wait_for("the last run ends", PATIENCE, dealt_with).await;
         for program in candidates.alive.iter_mut().flatten() {

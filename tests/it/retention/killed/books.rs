@@ -69,14 +69,14 @@ impl Books {
             };
             house.execute(&format!(r#"CREATE TRIGGER "gone {table}" AFTER DELETE ON "{table}" {body}"#)).await;
         }
-        Self { due_at: BTreeMap::new(), opened_at: Utc::now().timestamp_millis() }
+        Self { due_at: BTreeMap::new(), opened_at: house.clock.now().timestamp_millis() }
     }
 
     /// The app goes on: rows that are long due, rows that come due within `soon_ms`, and rows that have time.
     pub async fn add(&mut self, rng: &mut StdRng, house: &House, soon_ms: i64) {
         // Few rows on a page, so that there is more than one piece to purge.
         let wide = "x".repeat(900);
-        let now = Utc::now();
+        let now = house.clock.now();
         for table in TABLES {
             let mut rows = Vec::new();
             for (shop, days) in SHOPS {
@@ -103,7 +103,9 @@ impl Books {
                             // Due by its completion as well, whichever comes first.
                             let done = rng.random_bool(0.5).then(|| {
                                 let ahead = rng.random_range(-2 * soon_ms..soon_ms);
-                                millisecond(now + TimeDelta::milliseconds(ahead) - TimeDelta::days(AFTER_COMPLETION_DAYS))
+                                millisecond(
+                                    now + TimeDelta::milliseconds(ahead) - TimeDelta::days(AFTER_COMPLETION_DAYS),
+                                )
                             });
                             let by_end = done.map(|at| at + TimeDelta::days(AFTER_COMPLETION_DAYS));
                             due = due.into_iter().chain(by_end).min();
@@ -127,8 +129,8 @@ impl Books {
         }
     }
 
-    pub fn has_all_come_due(&self) -> bool {
-        let now = Utc::now().timestamp_millis();
+    pub fn has_all_come_due(&self, house: &House) -> bool {
+        let now = house.clock.now().timestamp_millis();
         self.due_at.values().flatten().all(|due| *due < now)
     }
 
@@ -150,7 +152,8 @@ impl Books {
             *of_table.entry(row.0.clone()).or_default() += 1;
             assert!(went.insert(row.clone()), "{row:?} went twice");
         }
-        let due: BTreeSet<Row> = self.due_at.iter().filter(|(_, due)| due.is_some()).map(|(row, _)| row.clone()).collect();
+        let due: BTreeSet<Row> =
+            self.due_at.iter().filter(|(_, due)| due.is_some()).map(|(row, _)| row.clone()).collect();
         let stayed: Vec<&Row> = due.difference(&went).collect();
         assert!(stayed.is_empty(), "due, and still there: {stayed:?}");
         let left: BTreeSet<Row> = self.left(house).await;
@@ -208,7 +211,8 @@ async fn audited(house: &House, runs: &[Model]) -> usize {
 
 /// What went, in the order in which it did.
 async fn gone(house: &House) -> Vec<(Row, i64)> {
-    let statement = Statement::from_string(house.store().backend(), r#"SELECT "of","row","at" FROM "Gone" ORDER BY "at""#);
+    let statement =
+        Statement::from_string(house.store().backend(), r#"SELECT "of","row","at" FROM "Gone" ORDER BY "at""#);
     let rows = house.store().db().query_all_raw(statement).await.unwrap();
     let read = |row: sea_orm::QueryResult| {
         let text = |name| row.try_get::<String>("", name).unwrap();
