@@ -10,6 +10,7 @@ use axum::{Json, RequestExt as _};
 use chrono::{DateTime, Utc};
 use entity::retention_run::Model;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::jobs_source::unavailable;
@@ -195,7 +196,10 @@ pub(super) async fn start(
         Start::default()
     } else {
         let reason = r#"send nothing, or {"dryRun": …, "table": …, "shop": …, "approve": …}, as far as it applies"#;
-        serde_json::from_slice(&body).map_err(|_| Problem::BadBody { reason })?
+        // A list would be taken for the fields in their order: nobody may start a run by sending one.
+        let object: serde_json::Map<String, Value> =
+            serde_json::from_slice(&body).map_err(|_| Problem::BadBody { reason })?;
+        serde_json::from_value(Value::Object(object)).map_err(|_| Problem::BadBody { reason })?
     };
     let wish = Wish {
         actor: Actor::Operator(caller.name.to_string()),

@@ -87,7 +87,7 @@ both_databases! {
         let house = with_map(house, &folder).await;
         let of_ada = format!("'id of {ADA}'");
         let old = iso(house.clock.now() - TimeDelta::days(4_000));
-        for (id, at) in [("1", old.as_str()), ("2", "yesterday"), ("3", "2021-02-30"), ("4", "12345")] {
+        for (id, at) in [("1", old.as_str()), ("2", "yesterday"), ("3", "2021-13-01"), ("4", "12345")] {
             visit(&house, id, &of_ada, at).await;
         }
         let swept = sweep(&house, &wish()).await;
