@@ -11,7 +11,7 @@ use anyhow::ensure;
 use clap::ValueEnum;
 use efface::shutdown::Shutdown;
 use efface::store::target::Ident;
-use efface::store::target::purge::{Cutoffs, Expiry, InstantForm, Limits, purge};
+use efface::store::target::purge::{Cutoffs, Expiry, InstantForm, Limits, Purged, purge};
 use efface::store::{PoolLimits, Store};
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 200)]
     writes: u32,
     /// Seconds for which the writer is alone before each turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     idle: u64,
     /// Keeps the logs.
     #[arg(long)]
@@ -94,6 +94,8 @@ struct Turn {
 struct Felt {
     idle: Latencies,
     beside: Latencies,
+    /// Beside the VACUUM that Efface asks for afterwards.
+    vacuum: Option<Latencies>,
 }
 
 pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
@@ -150,20 +152,21 @@ async fn turn(
     let mut writer = None;
     if has_writer {
         let alone = Writer::start(url, table, arguments.writes).await?;
-        idle = Some(alone.stop_after(Duration::from_secs(arguments.idle)).await?);
+        idle = Some(Latencies::of(&alone.stop_after(Duration::from_secs(arguments.idle)).await?)?);
         writer = Some(Writer::start(url, table, arguments.writes).await?);
     } else {
         // Nobody has worked in the database for a while, as at night.
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
-    let began = Instant::now();
+    let mut began = Instant::now();
     let (mut because, mut batches, mut seconds) = (None, None, None);
     let longest = match contestant {
         Contestant::Efface => {
-            let purged = efface(arguments, url, cutoffs).await?;
+            let (since, purged) = efface(arguments, url, cutoffs).await?;
+            began = since;
             because = Some(format!("{}: {}", purged.strategy.as_str(), purged.because));
             batches = Some(purged.batches);
-            // The VACUUM after it is not in this time, and the writer has to live with it.
+            // The VACUUM after it is not in this time.
             seconds = Some(purged.took.as_secs_f64());
             purged.longest
         }
@@ -175,7 +178,13 @@ async fn turn(
     };
     let seconds = seconds.unwrap_or_else(|| began.elapsed().as_secs_f64());
     let writer = match (writer, idle) {
-        (Some(writer), Some(idle)) => Some(Felt { idle, beside: writer.stop_after(Duration::ZERO).await? }),
+        (Some(writer), Some(idle)) => {
+            let updates = writer.stop_after(Duration::ZERO).await?;
+            let end = began + Duration::from_secs_f64(seconds);
+            let (beside, vacuum) = updates.split_at(updates.partition_point(|(at, _)| at.into_std() < end));
+            let vacuum = (!vacuum.is_empty()).then(|| Latencies::of(vacuum)).transpose()?;
+            Some(Felt { idle, beside: Latencies::of(beside)?, vacuum })
+        }
         _ => None,
     };
     let rows = before - table.count(&client).await?;
@@ -189,7 +198,7 @@ async fn efface(
     arguments: &Arguments,
     url: &str,
     cutoffs: Vec<(String, chrono::DateTime<chrono::Utc>)>,
-) -> anyhow::Result<efface::store::target::purge::Purged> {
+) -> anyhow::Result<(Instant, Purged)> {
     let store = Store::connect(url, PoolLimits::default()).await?;
     let ident = |name: &str| Ident::parse(name).ok_or_else(|| anyhow::anyhow!("{name} is no name"));
     let expiry = Expiry {
@@ -205,8 +214,9 @@ async fn efface(
         transaction_max: arguments.transaction_max_ms.map_or(shipped.transaction_max, Duration::from_millis),
         ..shipped
     };
+    let began = Instant::now();
     let purged = purge(&store, &expiry, &limits, None, &(), &Shutdown::new()).await?;
     store.close().await;
     ensure!(purged.resume.is_none() && purged.locked == 0, "the purge did not come to its end: {purged:?}");
-    Ok(purged)
+    Ok((began, purged))
 }

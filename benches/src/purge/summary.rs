@@ -66,6 +66,8 @@ pub fn report(arguments: &Arguments, turns: &[Turn], settings: &serde_json::Valu
         }
         notes.extend(of(Contestant::Efface).filter_map(|turn| turn.because.clone()).take(1));
     }
+    let vacuum = median(felt(Contestant::Efface).filter_map(|(_, felt)| Some(felt.vacuum?.p99)));
+    notes.push(format!("the writer's p99 beside Efface's VACUUM afterwards: {vacuum:.2} ms"));
     notes.push(format!("the writer's p99 alone: {idle:.2} ms"));
     notes.extend(machine::cautions());
     Report {

@@ -73,7 +73,7 @@ pub struct Limits {
     /// How long the blocking pass waits for one row that the app has locked.
     pub lock_timeout: Duration,
     /// No transaction is planned to take longer, and the server ends statements that would. While others work in a
-    /// PostgreSQL database, they are planned for a tenth of it.
+    /// PostgreSQL database, statements are planned for a hundredth of it.
     pub transaction_max: Duration,
     /// How long a run may go on.
     pub time_max: Duration,

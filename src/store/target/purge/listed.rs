@@ -20,10 +20,10 @@ const CUTOFFS_MAX: usize = 32;
 /// Each cutoff, the earliest first, with the keys of those whose cutoff is not earlier.
 pub(super) type Lists = Vec<(DateTime<Utc>, Vec<String>)>;
 
-/// The lists, unless they would be too many or too long.
+/// The lists, unless there are none, or they would be too many or too long.
 pub(super) fn lists(keys: &[String], cutoffs: &[DateTime<Utc>]) -> Option<Lists> {
     let distinct: BTreeSet<DateTime<Utc>> = cutoffs.iter().copied().collect();
-    if distinct.len() > CUTOFFS_MAX || distinct.len().saturating_mul(keys.len()) > ENTRIES_MAX {
+    if distinct.is_empty() || distinct.len() > CUTOFFS_MAX || distinct.len().saturating_mul(keys.len()) > ENTRIES_MAX {
         return None;
     }
     let of = |cutoff| keys.iter().zip(cutoffs).filter(move |(_, of)| **of >= cutoff).map(|(key, _)| key.clone());
@@ -65,5 +65,32 @@ impl Terms {
             Kind::Other => format!("CAST({column} AS text)=ANY({list})"),
             Kind::Text | Kind::Json => format!("{column}=ANY({list})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+
+    #[test]
+    fn each_cutoff_lists_those_whose_own_is_not_earlier() {
+        let at = |seconds| Utc.timestamp_opt(seconds, 0).unwrap();
+        let keys = ["a", "b", "c"].map(str::to_owned);
+        let told = lists(&keys, &[at(20), at(10), at(20)]).unwrap();
+        let all = keys.to_vec();
+        assert_eq!(told, [(at(10), all), (at(20), vec!["a".to_owned(), "c".to_owned()])]);
+        assert_eq!(lists(&[], &[]), None);
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let cutoffs = |count: i64| (0..count).map(|n| Utc.timestamp_opt(n, 0).unwrap()).collect::<Vec<_>>();
+        let keys = |count: usize| vec!["a".to_owned(); count];
+        assert_eq!(lists(&keys(32), &cutoffs(32)).map(|lists| lists.len()), Some(32));
+        assert_eq!(lists(&keys(33), &cutoffs(33)), None);
+        assert!(lists(&keys(50_000), &[Utc.timestamp_opt(0, 0).unwrap(); 50_000]).is_some());
+        assert_eq!(lists(&keys(50_001), &[Utc.timestamp_opt(0, 0).unwrap(); 50_001]), None);
     }
 }

@@ -14,8 +14,11 @@ const ROW_AT_FIRST: f64 = 20e-6;
 const UNIT_AT_FIRST: f64 = 20e-6;
 /// No plan believes in less, in seconds.
 const COST_MIN: f64 = 1e-8;
-/// While others work, transactions are planned for this share of what they may take.
-const BESIDE_OTHERS: f64 = 0.1;
+/// While others work, statements are planned for this share of what a transaction may take: a commit of theirs waits until
+/// all that we wrote before it is on the disk.
+const BESIDE_OTHERS: f64 = 0.01;
+/// A shorter time would go by without a row.
+const PLANNED_MIN: Duration = Duration::from_millis(1);
 /// Replication may lag by so much before it counts.
 const LAG_FREE: Duration = Duration::from_secs(1);
 /// No pause is longer.
@@ -51,7 +54,7 @@ impl Pace {
         self.per_unit + self.rows_per_unit * self.per_row
     }
 
-    /// Learns what a piece really took. A cost that rose is believed at once, one that fell by and by.
+    /// Learns what a piece's statement really took. A cost that rose is believed at once, one that fell by and by.
     #[expect(clippy::cast_precision_loss, reason = "rows of a piece")]
     pub(super) fn learn(&mut self, units: u32, rows: u64, took: Duration) {
         let (units, rows, took) = (f64::from(units.max(1)), rows as f64, took.as_secs_f64());
@@ -83,9 +86,9 @@ pub(super) fn pause(took: Duration, share: f64, others: Others) -> Duration {
     took.mul_f64(share).saturating_add(for_replicas).min(PAUSE_MAX)
 }
 
-/// The longest transaction to plan for: while others work, they may have to wait for one, and soon for the next.
+/// What to plan for: while others work, they may have to wait for each of our transactions.
 pub(super) fn planned_max(max: Duration, others: Others) -> Duration {
-    if others.are_working { max.mul_f64(BESIDE_OTHERS) } else { max }
+    if others.are_working { max.mul_f64(BESIDE_OTHERS).max(PLANNED_MIN) } else { max }
 }
 
 #[cfg(test)]
@@ -170,8 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn transactions_are_a_tenth_as_long_while_others_work() {
-        assert_eq!(planned_max(MAX, Others { are_working: true, lag: None }), MAX / 10);
+    fn what_is_planned_is_a_hundredth_while_others_work() {
+        assert_eq!(planned_max(MAX, Others { are_working: true, lag: None }), MAX / 100);
+        assert_eq!(planned_max(MAX / 25, Others { are_working: true, lag: None }), PLANNED_MIN);
         assert_eq!(planned_max(MAX, Others { are_working: false, lag: None }), MAX);
         assert!(Others::default().are_working, "who cannot be seen may be there");
     }

@@ -119,8 +119,8 @@ pub(super) async fn work_off<N: Note>(
         }
     }
     match outcome {
-        Outcome::Deleted { rows, took } => {
-            pace.learn(piece.units(), rows, took);
+        Outcome::Deleted { rows, took, worked } => {
+            pace.learn(piece.units(), rows, worked);
             run.rest(took).await;
             Ok(Left::Nothing)
         }

@@ -38,7 +38,10 @@ pub(super) struct Run<'a, N> {
 pub(super) enum Outcome {
     Deleted {
         rows: u64,
+        /// The transaction.
         took: Duration,
+        /// Its statement; what is noted and the commit cost the same for many rows as for few.
+        worked: Duration,
     },
     /// Somebody holds a row; nothing was changed.
     Locked,
@@ -144,10 +147,16 @@ impl<'a, N: Note> Run<'a, N> {
         if backend == DbBackend::Postgres {
             tx.execute_unprepared(&self.settings(patience)).await?;
         }
-        match tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await {
-            Ok(done) => self.finish(tx, done.rows_affected(), begun, resume).await,
-            Err(error) => self.refused(tx, &error).await,
-        }
+        let sent = Instant::now();
+        let done = match tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await {
+            Ok(done) => done,
+            Err(error) => return self.refused(tx, &error).await,
+        };
+        let worked = sent.elapsed();
+        Ok(match self.finish(tx, done.rows_affected(), begun, resume).await? {
+            Outcome::Deleted { rows, took, .. } => Outcome::Deleted { rows, took, worked },
+            other => other,
+        })
     }
 
     /// Ends a transaction that deleted so many rows: notes them and commits, or rolls back in a dry run.
@@ -162,7 +171,8 @@ impl<'a, N: Note> Run<'a, N> {
             tx.rollback().await?;
             return Ok(Outcome::TooMany);
         }
-        let mut batch = Batch { rows, took: begun.elapsed(), resume: resume.to_owned() };
+        let worked = begun.elapsed();
+        let mut batch = Batch { rows, took: worked, resume: resume.to_owned() };
         if rows > 0 {
             self.note.note(&tx, &batch).await?;
         }
@@ -179,7 +189,7 @@ impl<'a, N: Note> Run<'a, N> {
             self.batches += 1;
             self.note.told(&batch);
         }
-        Ok(Outcome::Deleted { rows, took: batch.took })
+        Ok(Outcome::Deleted { rows, took: batch.took, worked })
     }
 
     /// Rolls back, and tells what waiting or a smaller piece cures from what it does not.

@@ -30,7 +30,7 @@ pub(super) async fn purge<N: Note>(run: &mut Run<'_, N>, resume: Option<&str>) -
         let begun = Instant::now();
         let resume = format!("rowid {}", to.unwrap_or(i64::MAX));
         match run.attempt(&sql, values, run.hurried(), &resume).await? {
-            Outcome::Deleted { rows: deleted, took } => {
+            Outcome::Deleted { rows: deleted, took, .. } => {
                 pace.learn(rows, deleted, took);
                 run.rest(took).await;
                 let Some(to) = to else { break };

@@ -240,12 +240,11 @@ impl Terms {
     pub(super) fn earlier(&self, cut: &str) -> String {
         let (raw, instant) = (&self.instant, self.instant());
         match self.holds {
-            Holds::Zoned | Holds::Naive => format!("{raw}<{cut}"),
             Holds::Number(_) if self.backend != DbBackend::Postgres => {
                 format!("typeof({raw}) IN ('integer','real') AND {raw}<{cut}")
             }
             Holds::Number(_) => format!("CAST({raw} AS numeric)<{cut}"),
-            Holds::Whole(_) => format!("{raw}<{cut}"),
+            Holds::Zoned | Holds::Naive | Holds::Whole(_) => format!("{raw}<{cut}"),
             Holds::Text => format!("{instant}<{cut}"),
         }
     }
