@@ -163,7 +163,7 @@ on_postgres! {
                 let purged = purge(house.store(), &expiry(), &limits, None, &place, &Shutdown::new()).await.unwrap();
                 assert_eq!((purged.rows, purged.vacuumed), (rows_max, false));
                 let at = place.0.into_inner().unwrap();
-                let sql = format!(r#"SELECT CAST(pg_current_wal_flush_lsn() > CAST('{at}' AS pg_lsn) AS int8) AS "n""#);
+                let sql = format!(r#"SELECT CAST(CAST(pg_current_wal_flush_lsn() > CAST('{at}' AS pg_lsn) AS int4) AS int8) AS "n""#);
                 assert_eq!(house.number(&sql).await, 1, "the batch at {at} is not on the disk");
             }
         }

@@ -90,7 +90,8 @@ mod tests {
         let keys = |count: usize| vec!["a".to_owned(); count];
         assert_eq!(lists(&keys(32), &cutoffs(32)).map(|lists| lists.len()), Some(32));
         assert_eq!(lists(&keys(33), &cutoffs(33)), None);
-        assert!(lists(&keys(50_000), &[Utc.timestamp_opt(0, 0).unwrap(); 50_000]).is_some());
-        assert_eq!(lists(&keys(50_001), &[Utc.timestamp_opt(0, 0).unwrap(); 50_001]), None);
+        let one_cutoff = |keys: usize| vec![Utc.timestamp_opt(0, 0).unwrap(); keys];
+        assert!(lists(&keys(50_000), &one_cutoff(50_000)).is_some());
+        assert_eq!(lists(&keys(50_001), &one_cutoff(50_001)), None);
     }
 }
