@@ -106,11 +106,12 @@ impl<'a, N: Note> Run<'a, N> {
         !self.others.are_working && self.note.is_within()
     }
 
-    /// Waits until all that was committed is on the server's disk. A commit that changes something waits for all before it.
+    /// Waits until all that was committed is on the server's disk. A commit waits for all before it, but only if it wrote
+    /// something itself: a message to nobody, which every user may write.
     pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
         if self.is_unsettled {
             let tx = self.store.begin_write().await?;
-            tx.execute_unprepared("SELECT pg_current_xact_id()").await?;
+            tx.execute_unprepared("SELECT pg_logical_emit_message(true, 'efface', '')").await?;
             tx.commit().await?;
             self.is_unsettled = false;
         }
