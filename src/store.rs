@@ -114,6 +114,8 @@ impl Store {
                     ("enable_mergejoin", "off"),
                     ("enable_seqscan", "off"),
                     ("jit", "off"),
+                    // What we VACUUM is large, and the app is there: as slowly as autovacuum does it.
+                    ("vacuum_cost_delay", "2"),
                 ])
             });
         }

@@ -1,6 +1,7 @@
 //! Expired rows on PostgreSQL: Efface's page ranges beside one DELETE, batches by lists of row addresses and batches by
-//! key, each on a fresh copy of the same table, while a writer works on it.
+//! key, each on a fresh copy of the same table: alone, for the speed, and beside a writer, for what the writer feels.
 mod rivals;
+mod summary;
 mod table;
 mod writer;
 
@@ -10,12 +11,11 @@ use anyhow::ensure;
 use clap::ValueEnum;
 use efface::shutdown::Shutdown;
 use efface::store::target::Ident;
-use efface::store::target::purge::{Cutoffs, Expiry, InstantForm, Limits, purge};
+use efface::store::target::purge::{Cutoffs, Expiry, InstantForm, Limits, Purged, purge};
 use efface::store::{PoolLimits, Store};
 use serde::Serialize;
-use serde_json::json;
 
-use crate::report::{self, Report, Wanted, goal, median};
+use crate::report::Report;
 use crate::services::{Need, Services};
 use crate::{database, machine};
 use table::{TEMPLATE, Table};
@@ -35,14 +35,20 @@ pub struct Arguments {
     shops: u64,
     #[arg(long, default_value_t = 1)]
     rounds: u32,
-    /// Efface's pause after a batch, as a share of the batch's time.
-    #[arg(long, default_value_t = 0.0)]
-    pause_share: f64,
+    /// Contestants that purge once more beside the writer.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["efface", "delete"])]
+    beside: Vec<Contestant>,
+    /// Efface's pause after a batch while others work, as a share of the batch's time; as it ships when not given.
+    #[arg(long)]
+    pause_share: Option<f64>,
+    /// Efface's longest transaction; as it ships when not given.
+    #[arg(long)]
+    transaction_max_ms: Option<u64>,
     /// Updates per second of the writer that works on the table meanwhile.
     #[arg(long, default_value_t = 200)]
     writes: u32,
     /// Seconds for which the writer is alone before each turn.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     idle: u64,
     /// Keeps the logs.
     #[arg(long)]
@@ -67,6 +73,7 @@ pub enum Contestant {
     Keyset10000,
 }
 
+/// One purge of all that has expired.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn {
@@ -75,11 +82,20 @@ struct Turn {
     rows: u64,
     seconds: f64,
     longest_ms: f64,
-    /// The writer alone, and beside the contestant.
-    idle: Latencies,
-    beside: Latencies,
+    batches: Option<u32>,
+    /// None when the contestant was alone.
+    writer: Option<Felt>,
     /// What Efface says of its way.
     because: Option<String>,
+}
+
+/// The writer alone, and beside the contestant.
+#[derive(Debug, Serialize)]
+struct Felt {
+    idle: Latencies,
+    beside: Latencies,
+    /// Beside the VACUUM that Efface asks for afterwards.
+    vacuum: Option<Latencies>,
 }
 
 pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
@@ -90,7 +106,7 @@ pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
         Err(_) => serde_json::Value::Null,
     };
     services.stop(arguments.keep || turns.is_err()).await?;
-    Ok(summary(arguments, &turns?, &settings))
+    Ok(summary::report(arguments, &turns?, &settings))
 }
 
 async fn measure(arguments: &Arguments, services: &Services) -> anyhow::Result<Vec<Turn>> {
@@ -99,11 +115,21 @@ async fn measure(arguments: &Arguments, services: &Services) -> anyhow::Result<V
     let mut turns = Vec::new();
     for round in 1..=arguments.rounds {
         for &contestant in &arguments.only {
-            eprintln!("round {round}: {contestant:?} (load average {})", machine::describe()["loadAverage"]);
-            let name = format!("efface_bench_purge_{contestant:?}").to_lowercase();
-            let url = database::create(&services.database_url, &name, Some(TEMPLATE)).await?;
-            turns.push(turn(arguments, &table, &url, contestant, round).await?);
-            database::drop(&services.database_url, &name).await?;
+            for has_writer in [false, true] {
+                if has_writer && !arguments.beside.contains(&contestant) {
+                    continue;
+                }
+                let beside = if has_writer { ", beside the writer" } else { "" };
+                eprintln!(
+                    "round {round}: {contestant:?}{beside} (load average {})",
+                    machine::describe()["loadAverage"]
+                );
+                let name = format!("efface_bench_purge_{contestant:?}").to_lowercase();
+                let url = database::create(&services.database_url, &name, Some(TEMPLATE)).await?;
+                let turn = Turn { round, ..turn(arguments, &table, &url, contestant, has_writer).await? };
+                turns.push(turn);
+                database::drop(&services.database_url, &name).await?;
+            }
         }
     }
     database::drop(&services.database_url, TEMPLATE).await?;
@@ -115,23 +141,32 @@ async fn turn(
     table: &Table,
     url: &str,
     contestant: Contestant,
-    round: u32,
+    has_writer: bool,
 ) -> anyhow::Result<Turn> {
     let client = database::connect(url).await?;
     // A copy of files is cold, and its first checkpoint dear: the same for everybody.
     client.batch_execute("select count(*) from visit; checkpoint").await?;
     let cutoffs = table.cutoffs(&client).await?;
     let before = table.count(&client).await?;
-    let idle =
-        Writer::start(url, table, arguments.writes).await?.stop_after(Duration::from_secs(arguments.idle)).await?;
-    let writer = Writer::start(url, table, arguments.writes).await?;
-    let began = Instant::now();
-    let (mut because, mut seconds) = (None, None);
+    let mut idle = None;
+    let mut writer = None;
+    if has_writer {
+        let alone = Writer::start(url, table, arguments.writes).await?;
+        idle = Some(Latencies::of(&alone.stop_after(Duration::from_secs(arguments.idle)).await?)?);
+        writer = Some(Writer::start(url, table, arguments.writes).await?);
+    } else {
+        // Nobody has worked in the database for a while, as at night.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    let mut began = Instant::now();
+    let (mut because, mut batches, mut seconds) = (None, None, None);
     let longest = match contestant {
         Contestant::Efface => {
-            let purged = efface(arguments, url, cutoffs).await?;
+            let (since, purged) = efface(arguments, url, cutoffs).await?;
+            began = since;
             because = Some(format!("{}: {}", purged.strategy.as_str(), purged.because));
-            // The VACUUM after it is not in this time, and the writer has to live with it.
+            batches = Some(purged.batches);
+            // The VACUUM after it is not in this time.
             seconds = Some(purged.took.as_secs_f64());
             purged.longest
         }
@@ -142,18 +177,28 @@ async fn turn(
         Contestant::Keyset10000 => rivals::by_key(url, 10_000).await?,
     };
     let seconds = seconds.unwrap_or_else(|| began.elapsed().as_secs_f64());
-    let beside = writer.stop_after(Duration::ZERO).await?;
+    let writer = match (writer, idle) {
+        (Some(writer), Some(idle)) => {
+            let updates = writer.stop_after(Duration::ZERO).await?;
+            let end = began + Duration::from_secs_f64(seconds);
+            let (beside, vacuum) = updates.split_at(updates.partition_point(|(at, _)| at.into_std() < end));
+            let vacuum = (!vacuum.is_empty()).then(|| Latencies::of(vacuum)).transpose()?;
+            Some(Felt { idle, beside: Latencies::of(beside)?, vacuum })
+        }
+        _ => None,
+    };
     let rows = before - table.count(&client).await?;
     ensure!(table.due(&client).await? == 0, "{contestant:?} left expired rows");
     ensure!(rows == table.expired(), "{contestant:?} deleted {rows} rows, and {} have expired", table.expired());
-    Ok(Turn { contestant, round, rows, seconds, longest_ms: longest.as_secs_f64() * 1e3, idle, beside, because })
+    let longest_ms = longest.as_secs_f64() * 1e3;
+    Ok(Turn { contestant, round: 0, rows, seconds, longest_ms, batches, writer, because })
 }
 
 async fn efface(
     arguments: &Arguments,
     url: &str,
     cutoffs: Vec<(String, chrono::DateTime<chrono::Utc>)>,
-) -> anyhow::Result<efface::store::target::purge::Purged> {
+) -> anyhow::Result<(Instant, Purged)> {
     let store = Store::connect(url, PoolLimits::default()).await?;
     let ident = |name: &str| Ident::parse(name).ok_or_else(|| anyhow::anyhow!("{name} is no name"));
     let expiry = Expiry {
@@ -164,56 +209,15 @@ async fn efface(
         held: None,
         only: None,
     };
-    let limits = Limits { pause_share: arguments.pause_share, ..Limits::default() };
+    let shipped = Limits::default();
+    let limits = Limits {
+        pause_share: arguments.pause_share.unwrap_or(shipped.pause_share),
+        transaction_max: arguments.transaction_max_ms.map_or(shipped.transaction_max, Duration::from_millis),
+        ..shipped
+    };
+    let began = Instant::now();
     let purged = purge(&store, &expiry, &limits, None, &(), &Shutdown::new()).await?;
     store.close().await;
     ensure!(purged.resume.is_none() && purged.locked == 0, "the purge did not come to its end: {purged:?}");
-    Ok(purged)
-}
-
-fn summary(arguments: &Arguments, turns: &[Turn], settings: &serde_json::Value) -> Report {
-    let of = |contestant: Contestant| turns.iter().filter(move |turn| turn.contestant == contestant);
-    let rate = |contestant: Contestant| median(of(contestant).map(|turn| turn.rows as f64 / turn.seconds));
-    let longest = |contestant: Contestant| of(contestant).map(|turn| turn.longest_ms).fold(0.0, f64::max);
-    let p99 = |contestant: Contestant| median(of(contestant).map(|turn| turn.beside.p99));
-    let idle = median(turns.iter().map(|turn| turn.idle.p99));
-    let times = |of: f64, what: f64| if what > 0.0 { of / what } else { 0.0 };
-    let mut table = report::table(["", "rows/s", "× delete", "longest ms", "writer p99 ms", "× idle", "writer max ms"]);
-    for &contestant in &arguments.only {
-        table.add_row([
-            format!("{contestant:?}").to_lowercase(),
-            format!("{:.0}", rate(contestant)),
-            format!("{:.2}", times(rate(contestant), rate(Contestant::Delete))),
-            format!("{:.0}", longest(contestant)),
-            format!("{:.2}", p99(contestant)),
-            format!("{:.2}", times(p99(contestant), idle)),
-            format!("{:.1}", of(contestant).map(|turn| turn.beside.max).fold(0.0, f64::max)),
-        ]);
-    }
-    let mut notes = Vec::new();
-    if arguments.only.contains(&Contestant::Efface) {
-        let ours = rate(Contestant::Efface);
-        for (rival, what, wanted) in [
-            (Contestant::Delete, "of one DELETE", 0.85),
-            (Contestant::Ctid10000, "times batches of 10,000 addresses", 4.0),
-            (Contestant::Keyset10000, "times batches of 10,000 by key", 2.0),
-        ] {
-            if arguments.only.contains(&rival) {
-                notes.push(goal(what, times(ours, rate(rival)), &Wanted::AtLeast(wanted)));
-            }
-        }
-        notes.push(goal("ms, the longest transaction", longest(Contestant::Efface), &Wanted::Below(250.0)));
-        notes.push(goal("times the writer's idle p99", times(p99(Contestant::Efface), idle), &Wanted::Below(2.0)));
-        notes.extend(of(Contestant::Efface).filter_map(|turn| turn.because.clone()).take(1));
-    }
-    notes.push(format!("the writer's p99 alone: {idle:.2} ms"));
-    notes.extend(machine::cautions());
-    Report {
-        tables: vec![table],
-        notes,
-        json: json!({
-            "bench": "purge", "machine": machine::describe(), "postgres": settings, "rows": arguments.rows,
-            "shops": arguments.shops, "pauseShare": arguments.pause_share, "writes": arguments.writes, "turns": turns,
-        }),
-    }
+    Ok((began, purged))
 }

@@ -302,6 +302,10 @@ impl Note for Scribe<'_> {
         own.commit().await
     }
 
+    fn is_within(&self) -> bool {
+        self.of_default
+    }
+
     fn told(&self, batch: &Batch) {
         self.common.tell.say(Told::Batch { rows: batch.rows });
     }

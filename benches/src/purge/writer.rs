@@ -20,10 +20,24 @@ pub struct Latencies {
     pub max: f64,
 }
 
+/// When each update was due, and how long it took.
+pub type Updates = Vec<(Instant, Duration)>;
+
+impl Latencies {
+    pub fn of(updates: &[(Instant, Duration)]) -> anyhow::Result<Self> {
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+        for (_, took) in updates {
+            histogram.saturating_record(u64::try_from(took.as_micros())?);
+        }
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Ok(Self { count: histogram.len(), p50: at(0.5), p99: at(0.99), max: histogram.max() as f64 / 1e3 })
+    }
+}
+
 #[derive(Debug)]
 pub struct Writer {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<anyhow::Result<Latencies>>,
+    task: JoinHandle<anyhow::Result<Updates>>,
 }
 
 impl Writer {
@@ -34,7 +48,7 @@ impl Writer {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, first, rows) = (Arc::clone(&stop), table.expired(), table.rows - table.expired());
         let task = tokio::spawn(async move {
-            let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+            let mut updates = Updates::new();
             let started = Instant::now();
             let mut number = 0_u64;
             while !stopped.load(Ordering::Relaxed) {
@@ -44,16 +58,15 @@ impl Writer {
                 let since = if due + Duration::from_millis(2) > Instant::now() { Instant::now() } else { due };
                 let id = i64::try_from(first + number.wrapping_mul(7_919) % rows)?;
                 client.execute(&statement, &[&id]).await?;
-                histogram.saturating_record(u64::try_from(since.elapsed().as_micros())?);
+                updates.push((since, since.elapsed()));
                 number += 1;
             }
-            let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
-            Ok(Latencies { count: histogram.len(), p50: at(0.5), p99: at(0.99), max: histogram.max() as f64 / 1e3 })
+            Ok(updates)
         });
         Ok(Self { stop, task })
     }
 
-    pub async fn stop_after(self, time: Duration) -> anyhow::Result<Latencies> {
+    pub async fn stop_after(self, time: Duration) -> anyhow::Result<Updates> {
         sleep(time).await;
         self.stop.store(true, Ordering::Relaxed);
         self.task.await?

@@ -9,6 +9,8 @@
 mod due;
 mod facts;
 mod key;
+mod listed;
+mod others;
 mod pace;
 mod partitions;
 mod pieces;
@@ -72,13 +74,14 @@ pub struct Limits {
     pub statement_timeout: Duration,
     /// How long the blocking pass waits for one row that the app has locked.
     pub lock_timeout: Duration,
-    /// No transaction is planned to take longer, and the server ends statements that would.
+    /// No transaction is planned to take longer, and the server ends statements that would. While others work in a
+    /// PostgreSQL database, statements are planned for a hundredth of it.
     pub transaction_max: Duration,
     /// How long a run may go on.
     pub time_max: Duration,
     /// How many rows a run may purge.
     pub rows_max: Option<u64>,
-    /// The pause after a batch, as a share of the time that the batch took.
+    /// The pause after a batch while others work in the database, as a share of the time that the batch took.
     pub pause_share: f64,
     /// Rolls everything back.
     pub dry_run: bool,
@@ -114,6 +117,12 @@ pub trait Note: Sync {
     /// both are rolled back. Fails to undo the batch and end the run.
     fn note(&self, tx: &DatabaseTransaction, batch: &Batch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Whether all that is noted of a batch stands in the batch's own transaction. Then a server that dies loses both or
+    /// neither, and need not write each batch to its disk before the next begins.
+    fn is_within(&self) -> bool {
+        false
+    }
+
     /// Hears of a batch after its transaction has ended.
     fn told(&self, batch: &Batch) {
         let _ = batch;
@@ -124,6 +133,10 @@ pub trait Note: Sync {
 impl Note for () {
     async fn note(&self, _: &DatabaseTransaction, _: &Batch) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn is_within(&self) -> bool {
+        true
     }
 }
 
@@ -181,7 +194,8 @@ pub struct Purged {
 ///
 /// # Errors
 /// When the database refuses or does not answer; [`StoreError::Unpurgeable`] when the table is not one whose rows can be
-/// purged; what `note` gives. What was committed until then stays purged.
+/// purged; what `note` gives. What was committed until then stays purged. (A server that dies under a run may bring the last
+/// second of it back, with its notes: the next run meets it. What a run has returned, nothing brings back.)
 pub async fn purge<N: Note>(
     store: &Store,
     expiry: &Expiry,
@@ -191,9 +205,13 @@ pub async fn purge<N: Note>(
     stop: &Shutdown,
 ) -> Result<Purged, StoreError> {
     let mut run = run::Run::new(store, expiry, limits, note, stop);
-    if store.backend() == DbBackend::Postgres {
-        postgres::purge(&mut run, resume).await
-    } else {
-        sqlite::purge(&mut run, resume).await
+    if store.backend() != DbBackend::Postgres {
+        return sqlite::purge(&mut run, resume).await;
     }
+    let purged = postgres::purge(&mut run, resume).await;
+    if purged.is_err() {
+        // The error counts more than another one here.
+        let _ = run.settle().await;
+    }
+    purged
 }

@@ -177,6 +177,37 @@ both_databases! {
         check(&house, &expiry, expected, &["1".into(), "4".into()], "held").await;
     }
 
+    /// However many cutoffs there are, and of however many shops, each shop loses what its own says.
+    async fn a_few_cutoffs_and_many_say_the_same(house: House) {
+        let day = |day: i64| at("2026-01-01T00:00:00Z") + TimeDelta::days(day);
+        for (data_type, form) in [("timestamp", InstantForm::Timestamp), ("bigint", InstantForm::UnixSeconds), ("numeric", InstantForm::UnixMillis)] {
+            for different in [1, 5, 32, 33, 100] {
+                house.with_visits(data_type).await;
+                let (mut left, mut rows) = (vec!["nobody".to_owned(), "other".to_owned()], Vec::new());
+                let write = |at: DateTime<Utc>| match form {
+                    InstantForm::UnixSeconds => at.timestamp().to_string(),
+                    InstantForm::UnixMillis => at.timestamp_millis().to_string(),
+                    _ => text(at.timestamp_micros(), "%Y-%m-%d %H:%M:%S%.6f"),
+                };
+                rows.push(format!("('nobody', NULL, {})", write(day(-1))));
+                rows.push(format!("('other', 'x', {})", write(day(-1))));
+                let cutoffs: Vec<(String, DateTime<Utc>)> = (0..100).map(|shop| (format!("shop {shop}"), day(shop % different))).collect();
+                for (shop, cutoff) in &cutoffs {
+                    for (when, name) in [(*cutoff - TimeDelta::seconds(1), "old"), (*cutoff, "at"), (*cutoff + TimeDelta::seconds(1), "new")] {
+                        rows.push(format!("('{shop} {name}', '{shop}', {})", write(when)));
+                        if name != "old" {
+                            left.push(format!("{shop} {name}"));
+                        }
+                    }
+                }
+                house.execute(&format!(r#"INSERT INTO "Visit" VALUES {}"#, rows.join(", "))).await;
+                let expiry = Expiry { cutoffs: Cutoffs::ByShop { column: ident("shop"), cutoffs }, ..visits(form, DateTime::UNIX_EPOCH) };
+                let expected = Due { total: 302, due: 100, held: 0, unread: 0, oldest: Some(day(-1)) };
+                check(&house, &expiry, expected, &left, &format!("{different} cutoffs, {data_type}")).await;
+            }
+        }
+    }
+
     /// Without any cutoff there is nothing to do.
     async fn no_cutoff_means_never(house: House) {
         house.with_many_visits(10).await;

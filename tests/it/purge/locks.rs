@@ -82,6 +82,23 @@ on_postgres! {
         assert!(house.ids().await.contains("5"));
     }
 
+    /// While anybody else works in the database, statements are planned for a hundredth of the time.
+    async fn beside_the_app_transactions_are_shorter(house: House) {
+        let expiry = visits(InstantForm::UnixSeconds, at("2030-01-01T00:00:00Z"));
+        let app = house.store().db().begin().await.unwrap();
+        for (name, least, most) in [("efface", 5_000, 10_000), ("the app", 10, 150)] {
+            house.with_many_visits(20_000).await;
+            app.execute_unprepared(&format!("SET application_name='{name}'")).await.unwrap();
+            let ledger = ledger();
+            let purged = purge(house.store(), &expiry, &limits(), None, &ledger, &Shutdown::new()).await.unwrap();
+            // What the first rows cost nobody knows: so many are planned by what is assumed of them.
+            let first = ledger.told.lock().unwrap().first().copied().unwrap();
+            assert!((least..=most).contains(&first), "{first} rows at first beside \"{name}\"");
+            assert_eq!((purged.rows, house.noted().await), (20_000, 20_000));
+        }
+        app.rollback().await.unwrap();
+    }
+
     /// Rows that take their time make the transactions shorter, down to what one page takes.
     async fn slow_rows_are_purged_in_shorter_transactions(house: House) {
         house.with_many_visits(600).await;

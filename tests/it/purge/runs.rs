@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use efface::shutdown::Shutdown;
-use efface::store::target::purge::{Expiry, InstantForm, Limits, purge};
+use efface::store::StoreError;
+use efface::store::target::purge::{Batch, Expiry, InstantForm, Limits, Note, purge};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use super::{Ledger, at, dry, ledger, limits, visits, visits_by_shop};
 use crate::house::House;
@@ -130,5 +132,40 @@ both_databases! {
         let all = visits(InstantForm::UnixSeconds, at("2030-01-01T00:00:00Z"));
         assert_eq!(house.purge(&all, limits()).await.rows, 10);
         house.execute(r#"DROP TABLE "Basket""#).await;
+    }
+}
+
+/// Keeps where the write-ahead log was at its last batch.
+struct LogPlace(std::sync::Mutex<String>, bool);
+
+impl Note for LogPlace {
+    async fn note(&self, tx: &DatabaseTransaction, _: &Batch) -> Result<(), StoreError> {
+        let sql = r#"SELECT CAST(pg_current_wal_insert_lsn() AS text) AS "at""#;
+        let row = tx.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?.unwrap();
+        *self.0.lock().unwrap() = row.try_get("", "at")?;
+        Ok(())
+    }
+
+    fn is_within(&self) -> bool {
+        self.1
+    }
+}
+
+on_postgres! {
+    /// Batches need not wait for the server's disk, but the run does before it says what it did.
+    async fn what_a_run_returns_is_on_the_disk(house: House) {
+        for is_within in [true, false] {
+            house.with_many_visits(MANY).await;
+            for rows_max in [100, 5_000] {
+                let place = LogPlace(std::sync::Mutex::default(), is_within);
+                // Ended by its limit, so that no VACUUM comes after it.
+                let limits = Limits { rows_max: Some(rows_max), ..limits() };
+                let purged = purge(house.store(), &expiry(), &limits, None, &place, &Shutdown::new()).await.unwrap();
+                assert_eq!((purged.rows, purged.vacuumed), (rows_max, false));
+                let at = place.0.into_inner().unwrap();
+                let sql = format!(r#"SELECT CAST(CAST(pg_current_wal_flush_lsn() > CAST('{at}' AS pg_lsn) AS int4) AS int8) AS "n""#);
+                assert_eq!(house.number(&sql).await, 1, "the batch at {at} is not on the disk");
+            }
+        }
     }
 }

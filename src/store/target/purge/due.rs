@@ -38,13 +38,14 @@ pub async fn due(store: &Store, expiry: &Expiry) -> Result<Due, StoreError> {
         Terms::sqlite(expiry)
     };
     let mut values = Vec::new();
-    let (k, chosen, cut) = terms.cut(&mut values);
-    let with = k
-        .as_ref()
-        .filter(|_| !postgres)
-        .map_or(String::new(), |k| format!("WITH c AS MATERIALIZED (SELECT * FROM {k}) "));
-    let joined = k.map(|k| if postgres { k } else { "c AS k".to_owned() }).zip(chosen);
-    let join = joined.map_or(String::new(), |(k, chosen)| format!(" LEFT JOIN {k} ON {chosen}"));
+    let (joined, is_due) = terms.judged(&mut values);
+    let (with, join) = match joined {
+        None => (String::new(), String::new()),
+        Some((k, chosen)) if postgres => (String::new(), format!(" LEFT JOIN {k} ON {chosen}")),
+        Some((k, chosen)) => {
+            (format!("WITH c AS MATERIALIZED (SELECT * FROM {k}) "), format!(" LEFT JOIN c AS k ON {chosen}"))
+        }
+    };
     let held = terms.held(&mut values).map_or("false".to_owned(), |held| format!("({held}) IS TRUE"));
     let only = terms.only(&mut values);
     let oldest = match terms.holds() {
@@ -58,19 +59,21 @@ pub async fn due(store: &Store, expiry: &Expiry) -> Result<Due, StoreError> {
         r#"{with}SELECT count(*) AS "total", count(*) FILTER (WHERE x."due" AND NOT x."held") AS "due",
              count(*) FILTER (WHERE x."due" AND x."held") AS "held", count(*) FILTER (WHERE x."unread") AS "unread",
              CAST({oldest} AS text) AS "oldest"
-           FROM (SELECT ({}) IS TRUE{only} AS "due", {held} AS "held", t.{} IS NOT NULL AND {instant} IS NULL AS "unread",
+           FROM (SELECT {is_due}{only} AS "due", {held} AS "held", t.{} IS NOT NULL AND {instant} IS NULL AS "unread",
              {instant} AS "at" FROM {} AS t{join}) AS x"#,
-        terms.before(&cut),
         expiry.column,
         expiry.table,
         instant = terms.instant(),
     );
     let tx = store.begin_snapshot().await?;
     if postgres {
-        let settings = "SET LOCAL enable_hashjoin=on; SET LOCAL enable_nestloop=off; SET LOCAL enable_indexscan=off; \
+        let settings = format!(
+            "SET LOCAL enable_hashjoin=on; SET LOCAL enable_nestloop=off; SET LOCAL enable_indexscan=off; \
              SET LOCAL enable_indexonlyscan=off; SET LOCAL enable_bitmapscan=off; SET LOCAL TimeZone='UTC'; \
-             SET LOCAL row_security=off; SET LOCAL plan_cache_mode=force_generic_plan";
-        tx.execute_unprepared(settings).await?;
+             SET LOCAL row_security=off; SET LOCAL plan_cache_mode={}",
+            terms.plan_cache_mode()
+        );
+        tx.execute_unprepared(&settings).await?;
     }
     let row = tx.query_one_raw(Statement::from_sql_and_values(backend, sql, values)).await;
     tx.rollback().await?;

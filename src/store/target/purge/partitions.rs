@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use super::Note;
 use super::facts::{Facts, Leaf};
 use super::pieces::Piece;
-use super::run::{Outcome, Patience, Run, code, settings};
+use super::run::{Outcome, Patience, Run, code};
 use super::terms::Terms;
 use crate::store::StoreError;
 
@@ -34,12 +34,11 @@ fn is_proven(leaf: &Leaf, terms: &Terms) -> bool {
 /// Rows of a partition, and how many of them are due.
 async fn count(conn: &impl ConnectionTrait, leaf: &Leaf, terms: &Terms) -> Result<(u64, u64), DbErr> {
     let mut values = Vec::new();
-    let (k, chosen, cut) = terms.cut(&mut values);
-    let join = k.zip(chosen).map_or(String::new(), |(k, chosen)| format!(" LEFT JOIN {k} ON {chosen}"));
+    let (joined, is_due) = terms.judged(&mut values);
+    let join = joined.map_or(String::new(), |(k, chosen)| format!(" LEFT JOIN {k} ON {chosen}"));
     let held = terms.narrowed(&mut values);
     let sql = format!(
-        r#"SELECT count(*) AS "rows", count(*) FILTER (WHERE ({}) IS TRUE{held}) AS "due" FROM ONLY {} AS t{join}"#,
-        terms.before(&cut),
+        r#"SELECT count(*) AS "rows", count(*) FILTER (WHERE {is_due}{held}) AS "due" FROM ONLY {} AS t{join}"#,
         leaf.name
     );
     let row = conn.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
@@ -71,7 +70,7 @@ pub(super) async fn drop_whole<N: Note>(
             Some(Outcome::TooLong) if counted.is_none() && is_proven(leaf, terms) => {
                 let tx = run.store.begin_write().await?;
                 let patience = Patience { statement: run.limits.statement_timeout, ..run.hurried() };
-                tx.execute_unprepared(&settings(patience)).await?;
+                tx.execute_unprepared(&run.settings(patience)).await?;
                 counted = count(&*tx, leaf, terms).await.ok().map(|(rows, _)| rows);
                 tx.rollback().await?;
                 if counted.is_none() {
@@ -94,7 +93,7 @@ async fn attempt<N: Note>(
 ) -> Result<Option<Outcome>, StoreError> {
     let begun = Instant::now();
     let tx = run.store.begin_write().await?;
-    tx.execute_unprepared(&settings(run.hurried())).await?;
+    tx.execute_unprepared(&run.settings(run.hurried())).await?;
     let steps = async {
         // Readers go on; nobody may add a row after they were counted.
         tx.execute_unprepared(&format!("LOCK TABLE ONLY {} IN SHARE MODE", leaf.name)).await?;

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
 use super::Note;
 use super::facts::Leaf;
 use super::pace::Pace;
-use super::run::{Outcome, Patience, Run, settings};
+use super::run::{Outcome, Patience, Run};
 use super::terms::Terms;
 use crate::store::StoreError;
 
@@ -119,8 +119,8 @@ pub(super) async fn work_off<N: Note>(
         }
     }
     match outcome {
-        Outcome::Deleted { rows, took } => {
-            pace.learn(piece.units(), rows, took);
+        Outcome::Deleted { rows, took, worked } => {
+            pace.learn(piece.units(), rows, worked);
             run.rest(took).await;
             Ok(Left::Nothing)
         }
@@ -241,7 +241,7 @@ async fn due_places<N: Note>(
     );
     let tx = run.store.begin_write().await?;
     let patience = Patience { lock: run.limits.lock_timeout, statement: run.limits.statement_timeout };
-    tx.execute_unprepared(&settings(patience)).await?;
+    tx.execute_unprepared(&run.settings(patience)).await?;
     let rows = tx.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     tx.rollback().await?;
     let places = rows.iter().map(|row| Ok(place(&row.try_get::<String>("", "row")?)));

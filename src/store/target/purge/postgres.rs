@@ -42,6 +42,8 @@ pub(super) async fn purge<N: Note>(run: &mut Run<'_, N>, resume: Option<&str>) -
     if terms.is_empty() {
         return Ok(run.purged(Strategy::Pages, "nothing has a cutoff".to_owned(), None));
     }
+    run.plan_cache_mode = terms.plan_cache_mode();
+    run.look().await;
     let start = Start::parse(resume);
     let (strategy, because) = if facts.is_partitioned {
         let whole = partitions::candidates(&facts, &terms);
@@ -128,7 +130,7 @@ impl<'r, N: Note> Drive<'r, '_, N> {
     }
 
     async fn pages(&mut self, leaf: &Leaf, from: u32, later: &mut Vec<Later>) -> Result<Option<String>, StoreError> {
-        let mut pace = Pace::new(self.run.limits.transaction_max, leaf.rows_per_page);
+        let mut pace = Pace::new(leaf.rows_per_page);
         let mut at = from;
         // The app goes on writing: what it added meanwhile is looked at once more, and then it is enough.
         for _ in 0..2 {
@@ -137,7 +139,7 @@ impl<'r, N: Note> Drive<'r, '_, N> {
                 if self.run.must_end() {
                     return Ok(Some(Piece::Pages(at, at).resume(leaf)));
                 }
-                let piece = Piece::Pages(at, at.saturating_add(pace.next()).min(end));
+                let piece = Piece::Pages(at, at.saturating_add(pace.next(self.run.planned_max())).min(end));
                 let left = work_off(self.run, leaf, self.terms, &piece, &mut pace, later).await?;
                 if let (Left::Nothing, Piece::Pages(_, to)) = (left, piece) {
                     at = to;
@@ -148,11 +150,11 @@ impl<'r, N: Note> Drive<'r, '_, N> {
     }
 
     async fn rows(&mut self, leaf: &'r Leaf, places: &[Place]) -> Result<Option<String>, StoreError> {
-        let mut pace = Pace::new(self.run.limits.transaction_max, 1.0);
+        let mut pace = Pace::new(1.0);
         let (mut left, mut later) = (places, Vec::new());
         let mut resume = None;
         while !left.is_empty() {
-            let most = usize::try_from(pace.next()).unwrap_or(usize::MAX).min(left.len());
+            let most = usize::try_from(pace.next(self.run.planned_max())).unwrap_or(usize::MAX).min(left.len());
             let (now, rest) = left.split_at(most);
             let piece = Piece::Rows(now.to_vec());
             if self.run.must_end() {
@@ -186,6 +188,7 @@ impl<'r, N: Note> Drive<'r, '_, N> {
                 break;
             }
         }
+        self.run.settle().await?;
         let mut purged = self.run.purged(strategy, because, resume);
         (purged.locked, purged.dropped) = (locked, self.dropped);
         if purged.resume.is_none() && purged.rows > 0 && !self.run.limits.dry_run {

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, Value};
 
+use super::others::{self, Others};
 use super::{Batch, Expiry, Limits, Note, Purged, Strategy, pace};
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError, WriteTransaction};
 
-/// How often a run looks at the replicas.
-const LAG_EVERY: Duration = Duration::from_secs(1);
+/// How often a run looks around.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) struct Run<'a, N> {
     pub(super) store: &'a Store,
@@ -24,8 +25,12 @@ pub(super) struct Run<'a, N> {
     limit_reached: bool,
     /// Tables whose rows refer to these, where the database's own error does not name one.
     pub(super) referrers: Option<String>,
-    lag: Option<Duration>,
-    lag_seen: Option<Instant>,
+    /// PostgreSQL's `plan_cache_mode`, as the statements' terms need it.
+    pub(super) plan_cache_mode: &'static str,
+    /// Whether a commit did not wait for the server's disk.
+    is_unsettled: bool,
+    others: Others,
+    looked: Option<Instant>,
 }
 
 /// What became of a transaction.
@@ -33,7 +38,10 @@ pub(super) struct Run<'a, N> {
 pub(super) enum Outcome {
     Deleted {
         rows: u64,
+        /// The transaction.
         took: Duration,
+        /// Its statement; what is noted and the commit cost the same for many rows as for few.
+        worked: Duration,
     },
     /// Somebody holds a row; nothing was changed.
     Locked,
@@ -70,8 +78,10 @@ impl<'a, N: Note> Run<'a, N> {
             longest: Duration::ZERO,
             limit_reached: false,
             referrers: None,
-            lag: None,
-            lag_seen: None,
+            plan_cache_mode: "auto",
+            is_unsettled: false,
+            others: Others::default(),
+            looked: None,
         }
     }
 
@@ -82,6 +92,30 @@ impl<'a, N: Note> Run<'a, N> {
             lock: self.limits.lock_timeout.min(most / 10),
             statement: self.limits.statement_timeout.min(most.mul_f64(0.9)),
         }
+    }
+
+    /// PostgreSQL's settings of one transaction.
+    pub(super) fn settings(&self, patience: Patience) -> String {
+        let waits = if self.is_left_unflushed() { "; SET LOCAL synchronous_commit=off" } else { "" };
+        format!("{}{waits}", settings(patience, self.plan_cache_mode))
+    }
+
+    /// Whether commits do not wait for the server's disk, which then writes while the next batch goes on: only where what
+    /// is noted goes the way of what is deleted. Beside others they do wait, or the others would have to wait for our writes.
+    fn is_left_unflushed(&self) -> bool {
+        !self.others.are_working && self.note.is_within()
+    }
+
+    /// Waits until all that was committed is on the server's disk. A commit waits for all before it, but only if it wrote
+    /// something itself: a message to nobody, which every user may write.
+    pub(super) async fn settle(&mut self) -> Result<(), StoreError> {
+        if self.is_unsettled {
+            let tx = self.store.begin_write().await?;
+            tx.execute_unprepared("SELECT pg_logical_emit_message(true, 'efface', '')").await?;
+            tx.commit().await?;
+            self.is_unsettled = false;
+        }
+        Ok(())
     }
 
     /// Whether to end here: asked to stop, or at the limit of time.
@@ -112,12 +146,18 @@ impl<'a, N: Note> Run<'a, N> {
         let backend = self.store.backend();
         let tx = self.store.begin_write().await?;
         if backend == DbBackend::Postgres {
-            tx.execute_unprepared(&settings(patience)).await?;
+            tx.execute_unprepared(&self.settings(patience)).await?;
         }
-        match tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await {
-            Ok(done) => self.finish(tx, done.rows_affected(), begun, resume).await,
-            Err(error) => self.refused(tx, &error).await,
-        }
+        let sent = Instant::now();
+        let done = match tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await {
+            Ok(done) => done,
+            Err(error) => return self.refused(tx, &error).await,
+        };
+        let worked = sent.elapsed();
+        Ok(match self.finish(tx, done.rows_affected(), begun, resume).await? {
+            Outcome::Deleted { rows, took, .. } => Outcome::Deleted { rows, took, worked },
+            other => other,
+        })
     }
 
     /// Ends a transaction that deleted so many rows: notes them and commits, or rolls back in a dry run.
@@ -132,13 +172,15 @@ impl<'a, N: Note> Run<'a, N> {
             tx.rollback().await?;
             return Ok(Outcome::TooMany);
         }
-        let mut batch = Batch { rows, took: begun.elapsed(), resume: resume.to_owned() };
+        let worked = begun.elapsed();
+        let mut batch = Batch { rows, took: worked, resume: resume.to_owned() };
         if rows > 0 {
             self.note.note(&tx, &batch).await?;
         }
         if self.limits.dry_run {
             tx.rollback().await?;
         } else {
+            self.is_unsettled |= self.is_left_unflushed();
             tx.commit().await?;
         }
         batch.took = begun.elapsed();
@@ -148,7 +190,7 @@ impl<'a, N: Note> Run<'a, N> {
             self.batches += 1;
             self.note.told(&batch);
         }
-        Ok(Outcome::Deleted { rows, took: batch.took })
+        Ok(Outcome::Deleted { rows, took: batch.took, worked })
     }
 
     /// Rolls back, and tells what waiting or a smaller piece cures from what it does not.
@@ -184,12 +226,15 @@ impl<'a, N: Note> Run<'a, N> {
         }
     }
 
+    /// The longest transaction to plan for now.
+    pub(super) fn planned_max(&self) -> Duration {
+        pace::planned_max(self.limits.transaction_max, self.others)
+    }
+
     /// Rests after a batch, so that the app has the database to itself for a while.
     pub(super) async fn rest(&mut self, took: Duration) {
-        if self.store.backend() == DbBackend::Postgres && self.lag_seen.is_none_or(|at| at.elapsed() >= LAG_EVERY) {
-            (self.lag, self.lag_seen) = (self.read_lag().await, Some(Instant::now()));
-        }
-        let pause = pace::pause(took, self.limits.pause_share, self.lag);
+        self.look().await;
+        let pause = pace::pause(took, self.limits.pause_share, self.others);
         if !pause.is_zero() {
             let left = self.limits.time_max.saturating_sub(self.begun.elapsed());
             tokio::select! {
@@ -199,12 +244,11 @@ impl<'a, N: Note> Run<'a, N> {
         }
     }
 
-    /// How far the slowest replica lags; none where this user may not see it, or where there is none.
-    async fn read_lag(&self) -> Option<Duration> {
-        let sql = r#"SELECT CAST(max(extract(epoch FROM replay_lag)) AS float8) AS "lag" FROM pg_stat_replication"#;
-        let row = self.store.db().query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.ok()??;
-        let seconds: Option<f64> = row.try_get("", "lag").ok()?;
-        Duration::try_from_secs_f64(seconds?).ok()
+    /// Looks around, unless that was a moment ago.
+    pub(super) async fn look(&mut self) {
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            (self.others, self.looked) = (others::look(self.store).await, Some(Instant::now()));
+        }
     }
 
     pub(super) fn purged(&self, strategy: Strategy, because: String, resume: Option<String>) -> Purged {
@@ -234,16 +278,15 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
     }
 }
 
-/// PostgreSQL's settings of one transaction. The plan is to read a range of pages and hash the cutoffs: a plan for these
-/// very parameters would hash the rows instead, and one through an index would read all that is due for every range.
-/// Where a policy would hide rows, the statement fails rather than leaving them.
-pub(super) fn settings(patience: Patience) -> String {
+/// PostgreSQL's settings of one transaction. The plan is to read a range of pages: one through an index would read all
+/// that is due for every range. Where a policy would hide rows, the statement fails rather than leaving them.
+fn settings(patience: Patience, plan_cache_mode: &str) -> String {
     let ms = |time: Duration| time.as_millis().clamp(1, 86_400_000);
     format!(
         "SET LOCAL lock_timeout={}; SET LOCAL statement_timeout={}; SET LOCAL TimeZone='UTC'; SET LOCAL row_security=off; \
          SET LOCAL enable_hashjoin=on; SET LOCAL enable_nestloop=off; SET LOCAL enable_indexscan=off; \
          SET LOCAL enable_indexonlyscan=off; SET LOCAL enable_bitmapscan=off; SET LOCAL enable_tidscan=on; \
-         SET LOCAL plan_cache_mode=force_generic_plan",
+         SET LOCAL plan_cache_mode={plan_cache_mode}",
         ms(patience.lock),
         ms(patience.statement),
     )

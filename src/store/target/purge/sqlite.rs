@@ -19,18 +19,18 @@ pub(super) async fn purge<N: Note>(run: &mut Run<'_, N>, resume: Option<&str>) -
         return Ok(run.purged(Strategy::RowIds, "nothing has a cutoff".to_owned(), None));
     }
     let mut at = resume.and_then(|resume| resume.strip_prefix("rowid ")?.parse().ok()).unwrap_or(i64::MIN);
-    let mut pace = Pace::new(run.limits.transaction_max, 1.0);
+    let mut pace = Pace::new(1.0);
     loop {
         if run.must_end() {
             return Ok(run.purged(Strategy::RowIds, BECAUSE.to_owned(), Some(format!("rowid {at}"))));
         }
-        let rows = pace.next();
+        let rows = pace.next(run.limits.transaction_max);
         let to = nth(run, at, rows).await?;
         let (sql, values) = delete(run, &terms, at, to);
         let begun = Instant::now();
         let resume = format!("rowid {}", to.unwrap_or(i64::MAX));
         match run.attempt(&sql, values, run.hurried(), &resume).await? {
-            Outcome::Deleted { rows: deleted, took } => {
+            Outcome::Deleted { rows: deleted, took, .. } => {
                 pace.learn(rows, deleted, took);
                 run.rest(took).await;
                 let Some(to) = to else { break };

@@ -7,6 +7,7 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{DbBackend, Value};
 
 use super::super::Kind;
+use super::listed::{Lists, lists};
 use super::{Cutoffs, Expiry, InstantForm};
 use crate::store::StoreError;
 
@@ -66,10 +67,12 @@ pub(super) struct Terms {
     instant: String,
     holds: Holds,
     /// Of the column that chooses the cutoff.
-    kind: Kind,
-    chooser: Option<String>,
+    pub(super) kind: Kind,
+    pub(super) chooser: Option<String>,
     keys: Vec<String>,
     cutoffs: Vec<DateTime<Utc>>,
+    /// The same as lists, where that is the cheaper form.
+    pub(super) lists: Option<Lists>,
     held: Option<(String, Vec<String>)>,
     only: Option<(String, Vec<String>)>,
 }
@@ -117,14 +120,18 @@ impl Terms {
                 (Some(format!("t.{column}")), keys, cutoffs)
             }
         };
+        let cutoffs: Vec<_> = cutoffs.into_iter().map(|cutoff| cutoff.trunc_subsecs(6)).collect();
+        // Reading an instant out of a text is dear: it is done once per row, and a join does that.
+        let is_listable = backend == DbBackend::Postgres && holds != Holds::Text && chooser.is_some();
         Self {
             backend,
             instant: format!("t.{}", expiry.column),
             holds,
             kind,
             chooser,
+            lists: is_listable.then(|| lists(&keys, &cutoffs)).flatten(),
             keys,
-            cutoffs: cutoffs.into_iter().map(|cutoff| cutoff.trunc_subsecs(6)).collect(),
+            cutoffs,
             held: expiry
                 .held
                 .as_ref()
@@ -165,11 +172,15 @@ impl Terms {
 
     /// The condition in a form that no index serves, so that rows are read in the order of the pages.
     pub(super) fn part(&self, values: &mut Vec<Value>) -> Part {
+        if let Some(listed) = self.listed(values) {
+            let narrowed = self.narrowed(values);
+            return Part { k: None, due: format!("{listed}{narrowed}") };
+        }
         let (k, chosen, cut) = self.cut(values);
         let chosen = chosen.map_or(String::new(), |chosen| format!("{chosen} AND "));
         let before = self.before(&cut);
-        let held = self.narrowed(values);
-        Part { k, due: format!("{chosen}({before}) IS TRUE{held}") }
+        let narrowed = self.narrowed(values);
+        Part { k, due: format!("{chosen}({before}) IS TRUE{narrowed}") }
     }
 
     /// The condition in a form that an index serves.
@@ -177,12 +188,21 @@ impl Terms {
         let (k, chosen, cut) = self.cut(values);
         let chosen = chosen.map_or(String::new(), |chosen| format!("{chosen} AND "));
         let before = self.before(&cut);
-        let held = self.narrowed(values);
-        Part { k, due: format!("{chosen}{before}{held}") }
+        let narrowed = self.narrowed(values);
+        Part { k, due: format!("{chosen}{before}{narrowed}") }
+    }
+
+    /// That any row of the table is due, held or not, and the join that it takes: the table `k`, and what joins it.
+    pub(super) fn judged(&self, values: &mut Vec<Value>) -> (Option<(String, String)>, String) {
+        if let Some(listed) = self.listed(values) {
+            return (None, format!("({listed}) IS TRUE"));
+        }
+        let (k, chosen, cut) = self.cut(values);
+        (k.zip(chosen), format!("({}) IS TRUE", self.before(&cut)))
     }
 
     /// The table `k`, what joins it, and the cutoff in the column's form.
-    pub(super) fn cut(&self, values: &mut Vec<Value>) -> (Option<String>, Option<String>, String) {
+    fn cut(&self, values: &mut Vec<Value>) -> (Option<String>, Option<String>, String) {
         let Some(chooser) = &self.chooser else {
             let cutoff = self.cutoffs.first().copied().unwrap_or(DateTime::UNIX_EPOCH);
             let (value, cast) = self.one(cutoff);
@@ -225,14 +245,24 @@ impl Terms {
 
     /// That the row's instant is before a cutoff; null or false for a row without one.
     pub(super) fn before(&self, cut: &str) -> String {
+        let earlier = self.earlier(cut);
+        self.finite().map_or_else(|| earlier.clone(), |finite| format!("{earlier} AND {finite}"))
+    }
+
+    /// That the row's instant is one, where the column can hold what is before all instants.
+    pub(super) fn finite(&self) -> Option<String> {
+        matches!(self.holds, Holds::Zoned | Holds::Naive).then(|| format!("{}>'-infinity'", self.instant))
+    }
+
+    /// As [`Self::before`], but for what is before all instants.
+    pub(super) fn earlier(&self, cut: &str) -> String {
         let (raw, instant) = (&self.instant, self.instant());
         match self.holds {
-            Holds::Zoned | Holds::Naive => format!("{raw}<{cut} AND {raw}>'-infinity'"),
             Holds::Number(_) if self.backend != DbBackend::Postgres => {
                 format!("typeof({raw}) IN ('integer','real') AND {raw}<{cut}")
             }
             Holds::Number(_) => format!("CAST({raw} AS numeric)<{cut}"),
-            Holds::Whole(_) => format!("{raw}<{cut}"),
+            Holds::Zoned | Holds::Naive | Holds::Whole(_) => format!("{raw}<{cut}"),
             Holds::Text => format!("{instant}<{cut}"),
         }
     }
@@ -254,7 +284,7 @@ impl Terms {
         }
     }
 
-    fn one(&self, cutoff: DateTime<Utc>) -> (Value, &'static str) {
+    pub(super) fn one(&self, cutoff: DateTime<Utc>) -> (Value, &'static str) {
         match (self.backend, self.holds) {
             (DbBackend::Postgres, Holds::Zoned | Holds::Text) => (Value::from(cutoff), "timestamptz"),
             (_, Holds::Zoned | Holds::Naive) => (Value::from(cutoff.naive_utc()), "timestamp"),
@@ -294,7 +324,7 @@ impl Terms {
     }
 }
 
-fn texts(texts: &[String]) -> Value {
+pub(super) fn texts(texts: &[String]) -> Value {
     Value::Array(ArrayType::String, Some(Box::new(texts.iter().cloned().map(Value::from).collect())))
 }
 

@@ -10,7 +10,7 @@ use crate::store::Store;
 pub(super) async fn postgres(store: &Store, leaves: &[&Leaf]) -> bool {
     let mut all = !leaves.is_empty();
     for leaf in leaves {
-        let sql = format!("VACUUM (SKIP_LOCKED, TRUNCATE FALSE, ANALYZE) {}", leaf.name);
+        let sql = format!("VACUUM (SKIP_LOCKED, TRUNCATE FALSE, ANALYZE, PARALLEL 0) {}", leaf.name);
         all &= leaf.owned && store.db().execute_unprepared(&sql).await.is_ok();
     }
     all
