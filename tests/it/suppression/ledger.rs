@@ -1,10 +1,9 @@
 //! The ledger file gets every tombstone, also after a crash.
 
+use efface::audit::Actor;
 use efface::suppression::ledger::{LedgerFile, read};
 
 use super::{erased, furnished, tombstones};
-use efface::audit::Actor;
-
 use crate::house::House;
 
 both_databases! {
