@@ -1,6 +1,7 @@
 //! An evidence bundle verifies elsewhere, in Rust and in Python, and no altered one does.
 
 mod clocks;
+mod forged;
 mod mutations;
 mod program;
 mod pypi;
