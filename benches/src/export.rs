@@ -92,7 +92,11 @@ async fn measure(arguments: &Arguments, services: &Services) -> anyhow::Result<V
             // Whoever comes second finds warmer caches, if there is any warmth to find.
             let mode = order[(place + round as usize) % 2];
             let turn = house.export(mode, round).await?;
-            eprintln!("round {round}: {mode:?} {:.2} s (load average {})", turn.seconds, machine::describe()["loadAverage"]);
+            eprintln!(
+                "round {round}: {mode:?} {:.2} s (load average {})",
+                turn.seconds,
+                machine::describe()["loadAverage"]
+            );
             turns.push(turn);
         }
     }

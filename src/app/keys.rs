@@ -26,8 +26,7 @@ pub async fn record(
     actor: Actor,
 ) -> Result<bool, StoreError> {
     let id = signer.public_key().id().to_owned();
-    let filter =
-        Filter { resource_type: Some(KEYRING.to_owned()), resource_id: Some(id.clone()), ..Filter::default() };
+    let filter = Filter { resource_type: Some(KEYRING.to_owned()), resource_id: Some(id.clone()), ..Filter::default() };
     if !query::page(store, &filter, None, 1).await?.0.is_empty() {
         return Ok(false);
     }

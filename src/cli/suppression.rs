@@ -91,7 +91,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
             show(context, &rows)?;
         }
         Action::Check(asked) => {
-            seen("suppression check", Act::Validate, Some(asked.shop.as_str())).await?;
+            seen("suppression check", Act::Read, Some(asked.shop.as_str())).await?;
             return check(context, &room, asked).await;
         }
         Action::Export { since } => {

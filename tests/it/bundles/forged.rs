@@ -43,7 +43,9 @@ impl Story {
     fn at(&self, action: &str, status: Option<&str>) -> usize {
         let is_it = |event: &Event| {
             event.text("action") == Some(action)
-                && (event.value("metadata.outcome").is_some() || event.value("metadata.jobType").is_some() || status.is_some())
+                && (event.value("metadata.outcome").is_some()
+                    || event.value("metadata.jobType").is_some()
+                    || status.is_some())
                 && status.is_none_or(|status| event.text("metadata.status") == Some(status))
         };
         self.events.iter().position(is_it).unwrap_or_else(|| panic!("no {action} {status:?}"))
