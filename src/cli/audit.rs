@@ -89,9 +89,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(Vec::new())?;
     let store = open_store(&config).await?;
     let (entries, more) = page(&store, &args.filter(), cursor.as_ref().map(|cursor| &cursor.0), args.limit).await?;
-    let (action, id) = (Act::Read, args.resource.as_deref().unwrap_or("*"));
-    let seen = Seen { command: "audit list", action, what: "AuditLog", id, shop: args.shop.as_deref() };
-    audited::seen(&store, seen).await?;
+    let (action, shop) = (Act::Read, args.shop.as_deref());
+    audited::seen(&store, Seen { command: "audit list", action, what: "AuditLog", id: "*", shop }).await?;
     let page = AuditPage::of(entries, more);
     if context.json() {
         output::json(&page)?;

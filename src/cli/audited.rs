@@ -10,6 +10,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{Store, StoreError};
+use crate::webhook::shop_domain;
 
 /// Who acts on the command line, as rows and audit log name it.
 pub const OPERATOR: &str = "cli";
@@ -23,7 +24,7 @@ pub struct Seen<'a> {
     pub action: Action,
     /// The table.
     pub what: &'static str,
-    /// Its id; `*` for many.
+    /// Its id, one of ours; `*` for many. Never what was typed: it could be a person's.
     pub id: &'a str,
     pub shop: Option<&'a str>,
 }
@@ -43,7 +44,8 @@ pub async fn seen(store: &Store, seen: Seen<'_>) -> Result<(), StoreError> {
         action: seen.action,
         resource_type: seen.what,
         resource_id: seen.id.to_owned(),
-        shop_domain: seen.shop.map(str::to_lowercase),
+        // A person may have typed anything: what is no shop's domain does not get into the log.
+        shop_domain: seen.shop.and_then(shop_domain),
         metadata: json!({ "command": seen.command }),
     };
     audit::record(store, &Clock::system(), vec![entry]).await

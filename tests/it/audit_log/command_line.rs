@@ -140,7 +140,9 @@ both_databases! {
         desk.demand(&format!("plan --shop {ADA}"), (Action::Read, "Shop", ADA)).await;
         desk.demand(&format!("export {erased} --output {zip}"), (Action::Export, "GDPRJob", &erased)).await;
         desk.demand(&format!("export --shop {ADA} --output {zip}"), (Action::Export, "Shop", ADA)).await;
-        desk.demand("audit list", (Action::Read, "AuditLog", "*")).await;
+        desk.demand("audit list --resource jane@example.com --shop jane@example.com", (Action::Read, "AuditLog", "*")).await;
+        desk.demand("suppression list --shop jane@example.com", (Action::Read, "Suppression", "*")).await;
+        assert!(!format!("{:?}", house.audit_rows().await).contains("jane"), "what somebody typed is in the log");
 
         let placed = json(&desk.demand(&format!("holds place --shop {BEA} --reason case --json"), (Action::Create, "LegalHold", "?")).await);
         let hold = placed["id"].as_str().unwrap();
