@@ -129,7 +129,7 @@ impl ContentKeys {
 }
 
 /// That a key was made. The audit room stands above this one: the entry is written here, in the key's transaction.
-fn entry(key_id: &str, purpose: KeyPurpose, kek_id: &str, now: DateTime<Utc>) -> NewEntry {
+fn entry(key_id: &str, purpose: KeyPurpose, wrapped_by: &str, now: DateTime<Utc>) -> NewEntry {
     NewEntry {
         id: id::row(),
         actor_type: "system",
@@ -138,7 +138,7 @@ fn entry(key_id: &str, purpose: KeyPurpose, kek_id: &str, now: DateTime<Utc>) ->
         resource_type: "SealingKey",
         resource_id: key_id.to_owned(),
         shop_domain: None,
-        metadata: json!({ "purpose": purpose, "keyEncryptionKey": kek_id }),
+        metadata: json!({ "purpose": purpose, "keyEncryptionKey": wrapped_by }),
         ip_address: None,
         salt: rand::random(),
         created_at: now,
