@@ -2,6 +2,7 @@
 
 pub mod data_map;
 mod doors;
+pub mod keys;
 pub mod retention;
 mod signer;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::acceptance::carrier::Carrier;
 use crate::acceptance::receiver::Receiver;
+use crate::audit::Actor;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -395,6 +397,9 @@ impl App {
     /// Works in the given roles until shutdown, then brings everything to an end: the door first, then the links to the
     /// broker, claims given back.
     pub async fn serve(self, roles: Roles, listener: Option<TcpListener>) {
+        if let Err(error) = self.record_keys().await {
+            tracing::warn!(error = %error, "which keys are in use could not be recorded; the next start tries again");
+        }
         if roles.http {
             self.have_keys_at_hand().await;
         }
@@ -456,6 +461,12 @@ impl App {
             tracing::warn!("some work did not end in time; leases will run out and be rescued");
         }
         self.store.close().await;
+    }
+
+    /// Writes into the audit log which keys this process works with, when it is the first.
+    async fn record_keys(&self) -> Result<(), StoreError> {
+        let keys = (&*self.keyring, &self.signer);
+        keys::record(&self.store, &self.clock, keys, Actor::System("serve")).await.map(drop)
     }
 
     /// Fetches the day's keys before the first webhook comes: from then on the broker alone is enough to take one.

@@ -4,6 +4,8 @@
 //! token names, resources are our own ids. Appending waits for nobody: an entry gets its place in the tree later
 //! (`evidence::log`).
 
+#[cfg(feature = "bench")]
+mod bench;
 pub mod caller;
 pub mod query;
 
@@ -50,6 +52,11 @@ pub struct Entry {
 /// When the database refuses or does not answer: then what they speak of must not commit either.
 pub async fn append(conn: &impl ConnectionTrait, now: DateTime<Utc>, entries: Vec<Entry>) -> Result<(), StoreError> {
     let count = entries.len();
+    #[cfg(feature = "bench")]
+    if bench::is_switched_off() {
+        caller::count(count);
+        return Ok(());
+    }
     let rows: Vec<NewEntry> = entries
         .into_iter()
         .map(|entry| {

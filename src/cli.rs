@@ -4,6 +4,7 @@
 //! here, once.
 
 mod audit;
+mod audited;
 mod check;
 mod client;
 mod completions;
@@ -116,10 +117,10 @@ impl Cli {
             Command::Retention(args) => retention::run(context, args).await,
             Command::Export(args) => export::run(context, args).await,
             Command::Redact(args) => redact::run(context, args),
-            Command::Unseal(args) => unseal::run(context, args),
+            Command::Unseal(args) => unseal::run(context, args).await,
             Command::Replay(args) => replay::run(context, args).await,
             Command::Suppression(args) => suppression::run(context, args).await,
-            Command::Keys(args) => keys::run(context, args),
+            Command::Keys(args) => keys::run(context, args).await,
             Command::Verify(args) => verify::run(context, args),
             Command::Healthcheck(args) => healthcheck::run(context, args).await,
             Command::Completions(args) => completions::run(args),

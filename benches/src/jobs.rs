@@ -47,6 +47,9 @@ pub struct Arguments {
     intake_connections: u32,
     #[command(flatten)]
     binary: efface::Binary,
+    /// An `efface` binary with the feature `bench`; built from this checkout when not given.
+    #[arg(long, value_name = "PATH")]
+    unlogged: Option<std::path::PathBuf>,
     /// Keeps the logs.
     #[arg(long)]
     keep: bool,
@@ -55,8 +58,10 @@ pub struct Arguments {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Contestant {
-    /// `efface serve --role worker`
+    /// `efface serve --role worker`; with the scheduler when `unlogged` is there too
     Efface,
+    /// The same without its audit log, in a build for the bench alone
+    Unlogged,
     /// graphile-worker, tuned
     Graphile,
     /// Hand-written SQL, ten jobs per transaction
@@ -76,10 +81,17 @@ pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
 }
 
 async fn measure(arguments: &Arguments, dataset: &Dataset, services: &Services) -> anyhow::Result<Vec<Turn>> {
-    let efface = if arguments.only.contains(&Contestant::Efface) {
+    let is_efface = |contestant| matches!(contestant, &Contestant::Efface | &Contestant::Unlogged);
+    let efface = if arguments.only.iter().any(is_efface) {
         Some(Efface::prepare(&arguments.binary, &services.folder).await?)
     } else {
         None
+    };
+    let unlogged = match &efface {
+        Some(efface) if arguments.only.contains(&Contestant::Unlogged) => {
+            Some(efface.without_log(arguments.unlogged.as_deref()).await?)
+        }
+        _ => None,
     };
     dataset.build(&services.database_url, efface.as_ref()).await?;
     let mut turns = Vec::new();
@@ -89,8 +101,10 @@ async fn measure(arguments: &Arguments, dataset: &Dataset, services: &Services) 
             let name = format!("efface_bench_{contestant:?}").to_lowercase();
             let database_url = database::create(&services.database_url, &name, Some(dataset::TEMPLATE)).await?;
             let house = turn::House { arguments, dataset, services, database_url: &database_url };
-            let turn = match (contestant, &efface) {
-                (Contestant::Efface, Some(efface)) => turn::efface(&house, efface).await?,
+            let turn = match (contestant, if contestant == Contestant::Unlogged { &unlogged } else { &efface }) {
+                (Contestant::Efface | Contestant::Unlogged, Some(efface)) => {
+                    turn::efface(&house, efface, contestant).await?
+                }
                 (Contestant::Graphile, _) => turn::graphile(&house).await?,
                 _ => turn::sql(&house).await?,
             };

@@ -5,6 +5,7 @@
 
 mod database;
 mod efface;
+mod export;
 mod footprint;
 mod http;
 mod ingest;
@@ -43,6 +44,8 @@ enum Bench {
     Jobs(jobs::Arguments),
     /// One Efface process with all roles: time to ready, memory idle and under load.
     Footprint(footprint::Arguments),
+    /// Evidence bundles of a large shop: redacted beside unredacted.
+    Export(export::Arguments),
     /// Masks: fields per second in each mode of `efface redact`.
     Redact(redact::Arguments),
     /// Expired rows on PostgreSQL: Efface, one DELETE, batches by address and by key.
@@ -57,6 +60,7 @@ async fn main() -> anyhow::Result<()> {
         Bench::Ingest(arguments) => ingest::bench(&arguments).await?,
         Bench::Jobs(arguments) => jobs::bench(&arguments).await?,
         Bench::Footprint(arguments) => footprint::bench(&arguments).await?,
+        Bench::Export(arguments) => export::bench(&arguments).await?,
         Bench::Redact(arguments) => redact::bench(&arguments).await?,
         Bench::Purge(arguments) => purge::bench(&arguments).await?,
     };

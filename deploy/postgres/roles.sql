@@ -22,11 +22,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   TO efface_writer, efface_keeper;
 GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper;
 
--- The log: a writer appends and reads, and that is all. It cannot even give an entry a place.
+-- The log: a writer appends and reads, and that is all. It cannot even give an entry a place. An auditor's reading is an
+-- entry as well.
 REVOKE ALL ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" FROM PUBLIC, efface_writer, efface_keeper;
 GRANT SELECT ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" TO efface_writer, efface_keeper, efface_auditor;
 GRANT INSERT ("id", "actorType", "actorId", "action", "resourceType", "resourceId", "shopDomain", "metadata", "ipAddress",
-  "salt", "createdAt") ON "AuditLog" TO efface_writer, efface_keeper;
+  "salt", "createdAt") ON "AuditLog" TO efface_writer, efface_keeper, efface_auditor;
 
 -- The keeper places, signs and prunes. The triggers hold it to placing once and pruning below the published minimum.
 GRANT UPDATE ("leafIndex", "leafHash", "salt"), DELETE ON "AuditLog" TO efface_keeper;

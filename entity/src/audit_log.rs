@@ -23,6 +23,9 @@ text_enum! {
 }
 
 /// An audit entry. Written in the transaction of the act; nothing but its place in the tree is set later.
+///
+/// PostgreSQL's table has one column more, `ordinal`, which it fills itself: the order in which entries were taken in, and
+/// in which they are placed. On SQLite that is the `rowid`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "AuditLog", rename_all = "camelCase")]

@@ -19,6 +19,7 @@ mod m20261121_000006_package_links;
 mod m20261121_000008_suppression;
 mod m20261121_000009_retention;
 mod m20261121_000010_audit_tree;
+mod m20261121_000020_audit_order;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_suppression::Migration),
             Box::new(m20261121_000009_retention::Migration),
             Box::new(m20261121_000010_audit_tree::Migration),
+            Box::new(m20261121_000020_audit_order::Migration),
         ]
     }
 

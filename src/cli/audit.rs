@@ -5,6 +5,7 @@ use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use entity::audit_log::Action as Act;
 
+use super::audited::{self, Seen};
 use super::{Context, Exit, UsageError, instant, output};
 use crate::app::open_store;
 use crate::audit::query::{Filter, page};
@@ -88,6 +89,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(Vec::new())?;
     let store = open_store(&config).await?;
     let (entries, more) = page(&store, &args.filter(), cursor.as_ref().map(|cursor| &cursor.0), args.limit).await?;
+    let (action, shop) = (Act::Read, args.shop.as_deref());
+    audited::seen(&store, Seen { command: "audit list", action, what: "AuditLog", id: "*", shop }).await?;
     let page = AuditPage::of(entries, more);
     if context.json() {
         output::json(&page)?;

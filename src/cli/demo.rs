@@ -5,6 +5,7 @@
 
 mod census;
 mod checks;
+mod evidence;
 mod house;
 mod post;
 mod shops;
@@ -29,7 +30,8 @@ Examples:
 ///
 /// Makes a temporary SQLite database with three sample shops, starts the real server, sends signed webhooks of all three
 /// topics plus a duplicate and a forged one, and shows the answers, the jobs, the rows before and after, and how each
-/// erasure was verified. Takes no configuration: it can touch no other database than its own.
+/// erasure was verified. Then it exports the evidence of an erasure and verifies it offline. Takes no configuration: it can
+/// touch no other database than its own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use entity::audit_log::Action;
 use serde_json::json;
 
-use super::{Context, Exit, UsageError, instant, output, redact};
+use super::{Context, Exit, UsageError, audited, instant, output, redact};
 use crate::app::{load_keys, open_bundles, open_store, prepare_tables};
-use crate::audit::{self, Actor, Entry};
+use crate::audit::{self, Entry};
 use crate::clock::Clock;
 use crate::evidence::bundle::event::JOBS;
 use crate::evidence::bundle::gather::Wishes;
@@ -74,7 +74,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         (None, shop) => bundles.of_shop(shop.as_deref().unwrap_or_default(), args.from, args.to, &wishes).await?,
     };
     let entry = Entry {
-        actor: Actor::Operator("cli".to_owned()),
+        actor: audited::operator(),
         action: Action::Export,
         resource_type: if args.id.is_some() { JOBS } else { "Shop" },
         resource_id: args.id.clone().or_else(|| args.shop.clone()).unwrap_or_default(),

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use entity::legal_hold::HoldScope;
 
+use super::audited::OPERATOR;
 use super::confirm::require_yes;
 use super::{Context, Exit, UsageError, instant, output};
 use crate::app::{open_holds, open_store};
@@ -18,9 +19,6 @@ use crate::job::wake::Wake;
 use crate::seal::Pii;
 use crate::store::Store;
 use crate::webhook::ExternalId;
-
-/// Who places and releases holds from the command line, as rows and audit log name it.
-const OPERATOR: &str = "cli";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use entity::audit_log::Action as Act;
 use entity::gdpr_job::{JobStatus, JobType};
 
+use super::audited::{self, Seen};
 use super::confirm::require_yes;
 use super::{Context, Exit, UsageError, output};
 use crate::app::{load_keys, open_store, signer};
-use crate::audit::Actor;
 use crate::clock::{Clock, rfc3339};
 use crate::evidence::receipt;
 use crate::http::Cursor;
 use crate::http::view::{JobPage, JobView};
+use crate::job;
 use crate::job::command::{self, Command, CommandError};
 use crate::job::query::{self, Filter};
 use crate::job::wake::Wake;
@@ -132,9 +134,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         }
         Action::Package(package) => return package::run(context, (&config, &store), package).await,
     };
-    let actor = Actor::Operator("cli".to_owned());
     let wake = Wake::default();
-    let job = command::apply(&store, &Clock::system(), &wake, actor, id, command).await?;
+    let job = command::apply(&store, &Clock::system(), &wake, audited::operator(), id, command).await?;
     wake.announce_once(&store).await;
     print(context, &JobView::from(job))?;
     Ok(Exit::Done)
@@ -155,6 +156,8 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
         before,
     };
     let (jobs, more) = query::page(store, &filter, args.limit).await?;
+    let shop = args.shop.as_deref();
+    audited::seen(store, Seen { command: "jobs list", action: Act::Read, what: job::TABLE, id: "*", shop }).await?;
     let next_cursor = jobs.last().filter(|_| more).map(|job| Cursor { id: job.id.clone() });
     if context.json() {
         let data = jobs.into_iter().map(JobView::from).collect();
@@ -177,6 +180,8 @@ async fn run_list(context: &Context, store: &Store, args: &ListArgs) -> anyhow::
 
 async fn show(context: &Context, store: &Store, id: &str) -> anyhow::Result<Exit> {
     let job = query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
+    let shop = Some(job.shop_domain.as_str());
+    audited::seen(store, Seen { command: "jobs show", action: Act::Read, what: job::TABLE, id, shop }).await?;
     print(context, &JobView::from(job))?;
     Ok(Exit::Done)
 }
@@ -187,6 +192,8 @@ async fn run_receipt(store: &Store, id: &str, file: Option<&Path>) -> anyhow::Re
         query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
         anyhow::bail!("{id} has no receipt yet: a job gets it when it is completed or cancelled");
     };
+    audited::seen(store, Seen { command: "jobs receipt", action: Act::Export, what: job::TABLE, id, shop: None })
+        .await?;
     match file {
         Some(file) => {
             std::fs::write(file, receipt).with_context(|| format!("{} cannot be written", file.display()))?;

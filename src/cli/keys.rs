@@ -6,8 +6,10 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Exit, UsageError, output};
-use crate::app::signer;
+use super::{Context, Exit, UsageError, audited, output};
+use crate::app::{self, load_keys, signer};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::evidence::receipt::ALGORITHM;
 use crate::seal::Keyring;
 
@@ -42,29 +44,45 @@ enum Action {
     Show,
 }
 
-pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     match &args.action {
-        Action::Generate { output } => generate(context, output.as_ref()),
+        Action::Generate { output } => generate(context, output.as_ref()).await,
         Action::Show => show(context),
     }
 }
 
-fn generate(context: &Context, file: Option<&PathBuf>) -> anyhow::Result<Exit> {
-    let file = if let Some(file) = file {
+async fn generate(context: &Context, file: Option<&PathBuf>) -> anyhow::Result<Exit> {
+    let (file, config) = if let Some(file) = file {
         context.log_without_config();
-        file.clone()
+        (file.clone(), None)
     } else {
-        let configured = context.config(Vec::new())?.keys_file();
-        configured.ok_or_else(|| UsageError("say where to with --output FILE, or set keys.file".to_owned()))?
+        let config = context.config(Vec::new())?;
+        let configured = config.keys_file();
+        let unset = || UsageError("say where to with --output FILE, or set keys.file".to_owned());
+        (configured.ok_or_else(unset)?, Some(config))
     };
     Keyring::generate().write_new(&file).with_context(|| format!("no keys were written to {}", file.display()))?;
     output::talk("Keys written. Keep a copy somewhere safe, apart from the backups of the database.");
+    if let Some(config) = config
+        && let Err(error) = record(&config).await
+    {
+        output::talk(&format!("They are not in the audit log yet ({error:#}): the first `serve` records them."));
+    }
     if context.json() {
         output::json(&json!({ "file": file }))?;
     } else {
         output::raw(&format!("{}\n", file.display()))?;
     }
     Ok(Exit::Done)
+}
+
+/// Records the configuration's keys where its log is at hand; else the first process that serves with them does.
+async fn record(config: &Config) -> anyhow::Result<()> {
+    let Some(store) = audited::log_at_hand(config).await? else { return Ok(()) };
+    let keyring = load_keys(config)?;
+    let signer = signer(config, &keyring);
+    app::keys::record(&store, &Clock::system(), (&keyring, &signer), audited::operator()).await?;
+    Ok(())
 }
 
 fn show(context: &Context) -> anyhow::Result<Exit> {

@@ -1,12 +1,16 @@
 //! `efface migrate`: the tables and how they came to be.
 
 use clap::Subcommand;
+use entity::audit_log::Action as Change;
 use migration::MigrationState;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::confirm::require_yes;
-use super::{Context, Exit, output};
+use super::{Context, Exit, audited, output};
 use crate::app::open_store;
+use crate::audit::{self, Entry};
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
 
 /// Create and change Efface's tables
 #[derive(Debug, clap::Args)]
@@ -40,8 +44,20 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let reference = config.database.reference_schema;
     let store = open_store(&config).await?;
     let steps = match &args.action {
-        Action::Up => migration::up(store.db(), reference).await?.steps,
-        Action::Down { steps, .. } => migration::down(store.db(), reference, Some(*steps)).await?.steps,
+        Action::Up => {
+            let steps = migration::up(store.db(), reference).await?.steps;
+            if !steps.is_empty() {
+                record(&store, json!({ "command": "migrate up", "steps": steps })).await?;
+            }
+            steps
+        }
+        Action::Down { steps, .. } => {
+            // Before: afterwards there may be no log.
+            if audited::has_log(&config, &store).await? {
+                record(&store, json!({ "command": "migrate down", "steps": steps })).await?;
+            }
+            migration::down(store.db(), reference, Some(*steps)).await?.steps
+        }
         Action::Status => return status(context, &migration::status(store.db(), reference).await?),
     };
     if context.json() {
@@ -54,6 +70,18 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+async fn record(store: &Store, metadata: Value) -> Result<(), StoreError> {
+    let entry = Entry {
+        actor: audited::operator(),
+        action: Change::Update,
+        resource_type: "Schema",
+        resource_id: "*".to_owned(),
+        shop_domain: None,
+        metadata,
+    };
+    audit::record(store, &Clock::system(), vec![entry]).await
 }
 
 fn status(context: &Context, steps: &[MigrationState]) -> anyhow::Result<Exit> {

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use entity::audit_log::Action;
 use serde_json::json;
 
+use super::audited::{self, Seen};
 use super::{Context, Exit, UsageError, output};
 use crate::app::{load_keys, open_store, open_stores};
 use crate::clock::Clock;
 use crate::erasure::preview::Preview;
 use crate::erasure::progress::Progress;
 use crate::erasure::subject::{Scope, Target};
+use crate::job;
 use crate::job::approval::Planner;
 use crate::job::command::CommandError;
 use crate::job::query;
@@ -61,10 +64,14 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let plan = match (&args.job, &args.shop) {
         (Some(id), _) => {
             let job = query::find(&store, id).await?.ok_or_else(|| CommandError::NotFound(id.clone()))?;
+            let shop = Some(job.shop_domain.as_str());
+            audited::seen(&store, Seen { command: "plan", action: Action::Read, what: job::TABLE, id, shop }).await?;
             planner.plan_of(&job).await?
         }
         (None, Some(shop)) => {
             let shop = shop_domain(shop).ok_or_else(|| UsageError("--shop is not a host name".to_owned()))?;
+            let (what, id) = ("Shop", shop.as_str());
+            audited::seen(&store, Seen { command: "plan", action: Action::Read, what, id, shop: Some(id) }).await?;
             planner.plan(&target(args, &shop)?, &Progress::default()).await?
         }
         (None, None) => return Err(UsageError("say --job or --shop".to_owned()).into()),

@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use entity::audit_log::Action;
 use entity::gdpr_job::JobStatus;
 use serde::Serialize;
 
+use super::audited::{self, Seen};
 use super::confirm::require_yes;
 use super::suppression::read_ledger;
 use super::{Context, Exit, instant, output};
 use crate::app::App;
-use crate::audit::Actor;
 use crate::clock::{Clock, rfc3339};
 use crate::shutdown::Shutdown;
-use crate::suppression::Suppression;
 use crate::suppression::ledger::LedgerError;
 use crate::suppression::replay::{Replay, ReplaySummary};
+use crate::suppression::{Suppression, TABLE};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +40,7 @@ pub struct Args {
     /// The ledger: what `suppression.ledger_file` named, or `efface suppression export` printed
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
-    /// Only look and count; writes nothing
+    /// Only look and count; erases nothing, and writes no more than an audit entry
     #[arg(long)]
     pub dry_run: bool,
     /// Do it: rows are erased for good
@@ -81,14 +82,18 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         }
         Err(error) => return Err(error),
     };
-    let (imported, more) = if args.dry_run { (0, lines) } else { (room.import(&lines).await?, Vec::new()) };
+    let actor = audited::operator();
+    let (imported, more) =
+        if args.dry_run { (0, lines) } else { (room.import(&lines, actor.clone()).await?, Vec::new()) };
     let replay = Replay { since: args.since, more, dry_run: args.dry_run };
-    let actor = Actor::Operator("cli".to_owned());
     let summary = room.replay(replay, actor.clone()).await?;
     let completed = if args.dry_run { 0 } else { work(&app, &room, &summary, args.wait_seconds).await? };
     let all_done = completed == summary.jobs.len() as u64 && summary.failed == 0;
     let clean = all_done && (!args.dry_run || summary.rows_found == 0);
-    if !args.dry_run {
+    if args.dry_run {
+        let seen = Seen { command: "replay --dry-run", action: Action::Read, what: TABLE, id: "*", shop: None };
+        audited::seen(app.store(), seen).await?;
+    } else {
         room.attest(args.since, &summary, completed, actor).await?;
     }
     let told = Told { since: rfc3339(args.since), dry_run: args.dry_run, imported, summary, completed, clean };

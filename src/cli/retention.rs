@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 
+use super::audited::operator;
 use super::confirm::require_yes;
 use super::{Context, Exit, UsageError, output};
 use crate::app;
-use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::http::Cursor;
 use crate::http::retention::{RunPage, RunView, Started};
@@ -18,8 +18,6 @@ use crate::retention::{Filter, Retention, RetentionError, Told, Wish};
 use crate::shutdown::Shutdown;
 use crate::store::retention_run;
 
-/// Who starts runs from the command line, as rows and audit log name it.
-const OPERATOR: &str = "cli";
 /// Cells of a progress bar.
 const BAR: u64 = 30;
 
@@ -145,7 +143,7 @@ async fn show(context: &Context, retention: &Retention, scope: &Scope) -> anyhow
 
 async fn purge(context: &Context, retention: &Retention, args: &RunArgs) -> anyhow::Result<Exit> {
     let wish = Wish {
-        actor: Actor::Operator(OPERATOR.to_owned()),
+        actor: operator(),
         dry_run: args.dry_run,
         table: args.scope.table.clone(),
         shop: args.scope.shop.clone(),

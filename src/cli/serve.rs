@@ -50,6 +50,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         args.listen.map(|address| Override { key: "http.listen", flag: "--listen", value: address.to_string() });
     let config = context.service_config(listen.into_iter().collect())?;
     config.require_for_serving()?;
+    #[cfg(feature = "bench")]
+    refuse_real_databases(&config)?;
     keep_memory_off_the_disk();
     let shutdown = Shutdown::new();
     tokio::spawn(stop_when_asked(shutdown.clone()));
@@ -69,6 +71,16 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     }
     app.serve(roles, listener).await;
     Ok(Exit::Done)
+}
+
+/// A build that can leave its audit log away must never work for anybody.
+#[cfg(feature = "bench")]
+fn refuse_real_databases(config: &crate::config::Config) -> Result<(), super::UsageError> {
+    let url = config.database.url.expose().split('?').next().unwrap_or_default();
+    if url.rsplit('/').next().is_some_and(|name| name.starts_with("efface_bench")) {
+        return Ok(());
+    }
+    Err(super::UsageError("this build is for the bench: it serves databases called efface_bench… only".to_owned()))
 }
 
 fn roles(asked: &[Role]) -> Roles {

@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
+use entity::audit_log::Action as Act;
 use entity::suppression::Model;
 use serde_json::json;
 
+use super::audited::{self, Seen};
 use super::{Context, Exit, UsageError, instant, output};
 use crate::app::App;
 use crate::clock::{Clock, rfc3339};
@@ -78,13 +80,22 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(Vec::new())?;
     let app = App::build(config, Clock::system(), Shutdown::new()).await?;
     let room = app.suppression();
+    let seen = |command, action, shop| {
+        audited::seen(app.store(), Seen { command, action, what: crate::suppression::TABLE, id: "*", shop })
+    };
     match &args.action {
         Action::List { shop, limit } => {
             let shop = shop.as_ref().map(|shop| shop.to_lowercase());
-            show(context, &room.latest(shop.as_deref(), *limit).await?)?;
+            let rows = room.latest(shop.as_deref(), *limit).await?;
+            seen("suppression list", Act::Read, shop.as_deref()).await?;
+            show(context, &rows)?;
         }
-        Action::Check(asked) => return check(context, &room, asked).await,
+        Action::Check(asked) => {
+            seen("suppression check", Act::Read, Some(asked.shop.as_str())).await?;
+            return check(context, &room, asked).await;
+        }
         Action::Export { since } => {
+            seen("suppression export", Act::Export, None).await?;
             let since = since.unwrap_or(DateTime::UNIX_EPOCH);
             let written = room.export(since, output::raw).await?;
             output::talk(&format!("{written} tombstones"));

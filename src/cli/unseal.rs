@@ -3,8 +3,12 @@
 use std::io::{BufWriter, stdin, stdout};
 use std::path::PathBuf;
 
+use entity::audit_log::Action;
+
+use super::audited::{self, Seen};
 use super::redact::{load_keys, shop};
 use super::{Context, Exit, ndjson, output};
+use crate::app::keys::KEYRING;
 use crate::redaction::{Engine, JsonPath};
 
 const EXAMPLES: &str = "\
@@ -38,8 +42,11 @@ pub struct Args {
     keys: Option<PathBuf>,
 }
 
-pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let engine = Engine::new(load_keys(context, args.keys.as_deref())?.into());
+    if args.keys.is_none() {
+        record(context, &args.shop).await?;
+    }
     let (mut documents, mut opened, mut failed) = (0_u64, 0_u64, 0_u64);
     ndjson::each(stdin().lock(), BufWriter::new(stdout().lock()), |line, document| {
         let unsealed = engine.unseal_document(&args.shop, &args.at, &args.paths, document);
@@ -54,4 +61,11 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     })?;
     output::talk(&format!("Documents: {documents}. Values opened: {opened}, left closed: {failed}."));
     Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// An installation's keys open what was sealed: that stands in its log. With `--keys` alone there is no log to write to.
+async fn record(context: &Context, shop: &str) -> anyhow::Result<()> {
+    let Some(store) = audited::log_at_hand(&context.config(Vec::new())?).await? else { return Ok(()) };
+    let seen = Seen { command: "unseal", action: Action::Read, what: KEYRING, id: "*", shop: Some(shop) };
+    Ok(audited::seen(&store, seen).await?)
 }

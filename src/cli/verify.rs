@@ -15,7 +15,7 @@ use crate::evidence::checkpoint::NOTE_BYTES_MAX;
 use crate::evidence::public_key::PublicKey;
 use crate::evidence::verify::{Checked, RECEIPT_BYTES_MAX, Refused, verify};
 
-mod told;
+pub(super) mod told;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -5,11 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use entity::audit_log::Action;
 use entity::sealing_key::{KeyPurpose, Model};
+use serde_json::json;
 
 use super::{ContentKey, Keyring, Pii, SealError, WrappedKey, key_id, open};
 use crate::clock::Clock;
-use crate::store::{Store, StoreError, content_key};
+use crate::store::audit_log::NewEntry;
+use crate::store::{Store, StoreError, content_key, id};
 
 /// How long a silent database is asked for the day's key while yesterday's would do.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -92,7 +95,8 @@ impl ContentKeys {
         let key = ContentKey::random(purpose.as_str(), day.date_naive())?;
         let wrapped = inner.keyring.wrap(key.id().as_bytes(), key.key());
         let now = inner.clock.now();
-        content_key::insert(&inner.store, key.id(), purpose, wrapped.bytes, wrapped.kek_id, now).await?;
+        let entry = entry(key.id(), purpose, &wrapped.kek_id, now);
+        content_key::insert(&inner.store, key.id(), purpose, (wrapped.bytes, wrapped.kek_id), entry).await?;
         // Two processes may have made one at the same time: all go on with the first.
         match content_key::first_since(&inner.store, purpose, day).await? {
             Some(row) => self.unwrap(row),
@@ -127,5 +131,22 @@ impl ContentKeys {
     pub async fn open(&self, aad: &super::Aad<'_>, sealed: &[u8]) -> Result<Pii<Vec<u8>>, ContentKeyError> {
         let key = self.by_id(key_id(sealed)?).await?;
         Ok(open(&key, aad, sealed)?)
+    }
+}
+
+/// That a key was made. The audit room stands above this one: the entry is written here, in the key's transaction.
+fn entry(key_id: &str, purpose: KeyPurpose, wrapped_by: &str, now: DateTime<Utc>) -> NewEntry {
+    NewEntry {
+        id: id::row(),
+        actor_type: "system",
+        actor_id: "keys".to_owned(),
+        action: Action::Create,
+        resource_type: "SealingKey",
+        resource_id: key_id.to_owned(),
+        shop_domain: None,
+        metadata: json!({ "purpose": purpose, "keyEncryptionKey": wrapped_by }),
+        ip_address: None,
+        salt: rand::random(),
+        created_at: now,
     }
 }

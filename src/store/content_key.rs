@@ -8,6 +8,7 @@ use sea_orm::{
     Statement, Value,
 };
 
+use super::audit_log::{self, NewEntry};
 use super::{Store, StoreError};
 
 /// The key of that id, if there is one.
@@ -37,7 +38,7 @@ pub async fn first_since(
         .await?)
 }
 
-/// Records a key; does nothing when its id is there already.
+/// Records a key with the audit entry of its making; does nothing when its id is there already.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
@@ -45,23 +46,25 @@ pub async fn insert(
     store: &Store,
     id: &str,
     purpose: KeyPurpose,
-    wrapped: Vec<u8>,
-    kek_id: String,
-    now: DateTime<Utc>,
+    (wrapped, kek_id): (Vec<u8>, String),
+    entry: NewEntry,
 ) -> Result<(), StoreError> {
     let row = ActiveModel {
         id: Set(id.to_owned()),
         purpose: Set(purpose),
         wrapped_key: Set(Some(wrapped)),
         kek_id: Set(kek_id),
-        created_at: Set(now),
+        created_at: Set(entry.created_at),
         destroyed_at: Set(None),
     };
     let tx = store.begin_write().await?;
-    Entity::insert(row)
+    let inserted = Entity::insert(row)
         .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
         .exec_without_returning(&*tx)
         .await?;
+    if inserted > 0 {
+        audit_log::append(&*tx, &[entry]).await?;
+    }
     tx.commit().await
 }
 

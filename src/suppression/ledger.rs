@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use entity::audit_log::Action;
 use entity::suppression::{Model, Purpose};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::{Suppression, SuppressionError};
+use crate::audit::{self, Actor, Entry};
 use crate::clock::rfc3339;
 use crate::seal::Keyring;
 use crate::store::suppression;
@@ -172,12 +174,12 @@ impl Suppression {
         }
     }
 
-    /// Adds tombstones that the database has lost, those that have expired left out; returns how many were missing. Their
-    /// re-sweeps go on where they would stand.
+    /// Adds tombstones that the database has lost, those that have expired left out, with an audit entry of their number;
+    /// returns how many were missing. Their re-sweeps go on where they would stand.
     ///
     /// # Errors
     /// When the database refuses or does not answer: then none is imported.
-    pub async fn import(&self, rows: &[Model]) -> Result<u64, SuppressionError> {
+    pub async fn import(&self, rows: &[Model], actor: Actor) -> Result<u64, SuppressionError> {
         let now = self.clock.now();
         let rows = rows
             .iter()
@@ -190,6 +192,17 @@ impl Suppression {
         for rows in rows.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
             imported += suppression::insert(&*tx, rows).await?;
             tombstones.fill(&*tx, rows).await?;
+        }
+        if imported > 0 {
+            let entry = Entry {
+                actor,
+                action: Action::Create,
+                resource_type: super::TABLE,
+                resource_id: "*".to_owned(),
+                shop_domain: None,
+                metadata: json!({ "because": "imported from a ledger", "tombstones": imported }),
+            };
+            audit::append(&*tx, now, vec![entry]).await?;
         }
         tx.commit().await?;
         Ok(imported)

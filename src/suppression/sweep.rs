@@ -1,10 +1,12 @@
 //! Looks again, some time after an erasure, for rows that came late: a queue that was still full, a cache that was written
 //! back, a job of the app's that ran once more.
 
+use entity::audit_log::Action;
 use entity::source::Source;
+use serde_json::json;
 
-use super::{Suppression, SuppressionError};
-use crate::audit::{self, Actor};
+use super::{Suppression, SuppressionError, TABLE};
+use crate::audit::{self, Actor, Entry};
 use crate::store::{gdpr_job, suppression};
 
 /// Tombstones that one transaction notes.
@@ -46,7 +48,11 @@ impl Suppression {
         }
         loop {
             let tx = self.store.begin_write().await?;
-            let expired = suppression::expire(&*tx, self.clock.now(), EXPIRED_AT_ONCE).await?;
+            let now = self.clock.now();
+            let expired = suppression::expire(&*tx, now, EXPIRED_AT_ONCE).await?;
+            if expired > 0 {
+                audit::append(&*tx, now, vec![expiry(expired)]).await?;
+            }
             tx.commit().await?;
             summary.expired += expired;
             if expired < EXPIRED_AT_ONCE {
@@ -113,5 +119,17 @@ impl Suppression {
             tracing::warn!(rows, jobs = made, "rows of erased subjects had come back; jobs erase them");
         }
         Ok(())
+    }
+}
+
+/// That tombstones were forgotten because their time was over.
+fn expiry(tombstones: u64) -> Entry {
+    Entry {
+        actor: Actor::System("scheduler"),
+        action: Action::Delete,
+        resource_type: TABLE,
+        resource_id: "*".to_owned(),
+        shop_domain: None,
+        metadata: json!({ "because": "expired", "tombstones": tombstones }),
     }
 }

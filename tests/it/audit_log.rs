@@ -1,7 +1,9 @@
 //! The audit log: every entry gets one place, what was signed binds, old bodies go, and everything still verifies.
 
 mod api;
+mod command_line;
 mod cost;
+mod crates;
 mod guards;
 mod killed;
 mod kills;

@@ -1,7 +1,10 @@
 //! An evidence bundle verifies elsewhere, in Rust and in Python, and no altered one does.
 
+mod clocks;
+mod forged;
 mod mutations;
 mod program;
+mod pypi;
 mod written;
 
 use efface::evidence::bundle::gather::Wishes;

@@ -33,6 +33,10 @@ fn the_demo_proves_the_whole_job_and_leaves_nothing_behind() {
     for told in ["customers/redact, duplicate", "401  refused: no job", "16 → 10", "residual 0 in 6 tables"] {
         assert!(shown.contains(told), "{told} is missing in\n{shown}");
     }
+    let verified = shown.split_once("✓ Verification PASSED\n").expect("the evidence is verified").1;
+    let parts: Vec<&str> = verified.lines().take(4).collect();
+    assert!(parts[0].starts_with("  - Events: ") && parts[0].ends_with(" valid"), "{shown}");
+    assert_eq!(parts[1..], ["  - Hash chain: OK", "  - Ledger consistency: OK", "  - Manifest: OK"], "{shown}");
     assert!(shown.lines().last().unwrap().starts_with("Proven by "), "{shown}");
     assert!(!shown.contains('\u{1b}'), "colour belongs on terminals only");
     // The name of the folder is as long as the test wants it; everything else fits.
@@ -70,6 +74,12 @@ fn the_demo_tells_programs_every_answer_count_and_check() {
     let three = |row: &&Value| row["shop"] == "demo-three.myshopify.com";
     assert!(told["rows"].as_array().unwrap().iter().filter(three).all(|row| row["before"] == row["after"]));
     let checks = told["checks"].as_array().unwrap();
+    let evidence = &told["evidence"];
+    assert_eq!((&evidence["jobId"], &evidence["verified"]), (&told["jobs"][1]["id"], &json!(true)));
+    assert!(evidence["events"].as_u64().unwrap() >= 2 && evidence["receipts"] == 1, "{evidence}");
+    for step in ["the evidence verifies offline", "evidence with one bit altered is refused"] {
+        assert!(checks.iter().any(|check| check["step"] == step), "{step} is not checked");
+    }
     assert!(checks.len() > 30 && checks.iter().all(|check| check["held"] == true));
     nothing_is_left(&folder);
 }

@@ -303,7 +303,7 @@ both_databases! {
         let log = house.webhook_log().await;
         assert_eq!(log.len(), WEBHOOKS);
         assert!(log.iter().all(|webhook| webhook.deliveries == i32::try_from(RACERS).unwrap()));
-        assert_eq!(house.number(r#"SELECT count(*) AS n FROM "AuditLog""#).await, i64::try_from(WEBHOOKS).unwrap());
+        assert_eq!(house.number(r#"SELECT count(*) AS n FROM "AuditLog" WHERE "resourceType"='GDPRJob'"#).await, i64::try_from(WEBHOOKS).unwrap());
     }
 
     async fn racing_deliveries_of_one_event_under_many_ids_make_one_job(house: House) {
@@ -320,13 +320,14 @@ both_databases! {
     }
 
     async fn a_batch_is_recorded_whole_or_not_at_all(house: House) {
+        house.app().keys().current(entity::sealing_key::KeyPurpose::Payload).await.unwrap();
         // The audit log comes last: what it refuses must take webhooks and jobs with it.
         if house.is_sqlite() {
             house
                 .execute(r#"CREATE TRIGGER "refusal" BEFORE INSERT ON "AuditLog" BEGIN SELECT RAISE(ABORT, 'no'); END"#)
                 .await;
         } else {
-            house.execute(r#"ALTER TABLE "AuditLog" ADD CONSTRAINT refusal CHECK ("actorId" = 'nobody')"#).await;
+            house.execute(r#"ALTER TABLE "AuditLog" ADD CONSTRAINT refusal CHECK ("actorId" = 'nobody') NOT VALID"#).await;
         }
         let arrivals = vec![house.arrival(&Webhook::shop_redact(ADA)), house.arrival(&Webhook::shop_redact(BEA))];
         let error = house.app().intake().accept(arrivals).await.unwrap_err();

@@ -34,6 +34,10 @@ pub fn report(arguments: &Arguments, turns: &[Turn], settings: &Value) -> Report
         table.add_row(cells);
         rows.push(row);
     }
+    let unlogged = of(Contestant::Unlogged, |turn| turn.jobs_per_second);
+    if efface > 0.0 && unlogged > 0.0 {
+        notes.push(goal("of itself without the audit log", efface / unlogged, &Wanted::AtLeast(0.85)));
+    }
     if efface > 0.0 {
         for (contestant, times) in [(Contestant::Graphile, 4.0), (Contestant::Sql, 1.0)] {
             if arguments.only.contains(&contestant) {

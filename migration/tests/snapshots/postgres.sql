@@ -22,12 +22,13 @@ CREATE TABLE "AuditLog" (
     "leafIndex" bigint,
     "leafHash" bytea,
     salt bytea,
+    ordinal bigint NOT NULL,
     CONSTRAINT "AuditLog_pkey" PRIMARY KEY (id)
 );
 CREATE INDEX "AuditLog_createdAt_idx" ON public."AuditLog" USING btree ("createdAt");
 CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON public."AuditLog" USING btree ("leafIndex") WHERE ("leafIndex" IS NOT NULL);
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON public."AuditLog" USING btree ("resourceType", "resourceId");
-CREATE INDEX "AuditLog_unplaced_idx" ON public."AuditLog" USING btree (id) WHERE ("leafIndex" IS NULL);
+CREATE INDEX "AuditLog_unplaced_idx" ON public."AuditLog" USING btree (ordinal, id) WHERE ("leafIndex" IS NULL);
 
 CREATE TABLE "AuditTile" (
     level integer NOT NULL,

@@ -46,7 +46,7 @@ CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
 CREATE INDEX "AuditLog_createdAt_idx" ON "AuditLog" ("createdAt");
 CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NOT NULL;
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON "AuditLog" ("resourceType", "resourceId");
-CREATE INDEX "AuditLog_unplaced_idx" ON "AuditLog" ("id") WHERE "leafIndex" IS NULL;
+CREATE INDEX "AuditLog_unplaced_idx" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NULL;
 
 CREATE TABLE "AuditTile" (
     "level" integer NOT NULL,

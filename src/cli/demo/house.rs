@@ -13,6 +13,7 @@ use super::shops;
 use crate::app::{App, Roles};
 use crate::clock::Clock;
 use crate::config::{Config, LoadOptions, Override, Secret};
+use crate::evidence::public_key::PublicKey;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
@@ -47,6 +48,8 @@ pub struct House {
     pub store: Store,
     pub secret: Secret,
     pub token: Secret,
+    /// What `efface keys show` prints: for those who verify.
+    pub key: PublicKey,
     shutdown: Shutdown,
     served: JoinHandle<()>,
 }
@@ -61,12 +64,12 @@ impl House {
         let (secret, token) = (Secret::new(random(16)), Secret::new(random(16)));
         let config = config(&database, port, &secret, &token)?;
         let app = App::build(config, Clock::system(), shutdown.clone()).await?;
-        let store = app.store().clone();
+        let (store, key) = (app.store().clone(), app.signer().public_key().clone());
         shops::insert(store.db(), Clock::system().now()).await.context("cannot fill the sample shops in")?;
         let listener = app.listen().await?;
         let address = listener.local_addr()?;
         let served = tokio::spawn(app.serve(Roles::ALL, Some(listener)));
-        Ok(Self { address, database, store, secret, token, shutdown, served })
+        Ok(Self { address, database, store, secret, token, key, shutdown, served })
     }
 
     /// Stops the server and waits until it has closed its database.

@@ -92,11 +92,20 @@ impl<'a> Post<'a> {
     /// # Errors
     /// When nobody answers.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, Value)> {
+        let (status, body) = self.fetch(path).await?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+
+    /// Asks a route, with the token, and returns status and body.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn fetch(&self, path: &str) -> anyhow::Result<(u16, Bytes)> {
         let request = Request::get(self.address(path)?)
             .header("authorization", format!("Bearer {}", self.house.token.expose()))
             .body(Full::<Bytes>::default())?;
         let answer = self.client.send(request).await.with_context(|| format!("GET {path} was not answered"))?;
-        Ok((answer.status.as_u16(), serde_json::from_slice(&answer.body).unwrap_or_default()))
+        Ok((answer.status.as_u16(), answer.body))
     }
 
     /// Asks for a job until it waits or works no longer.

@@ -36,6 +36,11 @@ impl Stage {
         self.line(&format!("   {about:<24}{said}"))
     }
 
+    /// Text of another command, as it prints it.
+    pub fn text(&self, text: &str) -> io::Result<()> {
+        if self.silent { Ok(()) } else { output::raw(text) }
+    }
+
     /// Rows per table and shop, before and after.
     pub fn rows(&self, before: &Census, after: &Census) -> io::Result<()> {
         let row = |table: &str, cells: [String; 3]| {

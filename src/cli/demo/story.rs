@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::webhook::About;
 use super::census::{Census, TABLES};
 use super::checks::Checks;
+use super::evidence;
 use super::house::House;
 use super::post::{Letter, Post};
 use super::shops::{self, CUSTOMER_EMAIL, CUSTOMER_ROWS, ONE, Sample, THREE, TWO};
@@ -35,6 +36,7 @@ pub async fn tell(house: &House, stage: &Stage) -> anyhow::Result<Summary> {
     let jobs = story.jobs(&webhooks).await?;
     let after = story.rows(&before).await?;
     story.verification(&jobs, &before, &after)?;
+    let evidence = evidence::exported(&story.post, house, stage, &mut story.checks, job_of(&webhooks[1])?).await?;
     let checks = story.checks;
     stage.verdict(&checks)?;
     let held = checks.failed().count() == 0;
@@ -44,6 +46,7 @@ pub async fn tell(house: &House, stage: &Stage) -> anyhow::Result<Summary> {
         webhooks,
         jobs,
         rows: Rows::of(&before, &after),
+        evidence,
         checks,
         seconds: (begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
     })

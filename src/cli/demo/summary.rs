@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::census::{Census, TABLES};
 use super::checks::Checks;
+use super::evidence::Exported;
 use super::post::Reply;
 use super::shops;
 
@@ -18,6 +19,7 @@ pub struct Summary {
     /// As the API shows them.
     pub jobs: Vec<Value>,
     pub rows: Vec<Rows>,
+    pub evidence: Exported,
     pub checks: Checks,
     pub seconds: f64,
 }

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use entity::audit_log::Action;
 use entity::export_package::Model;
 use serde_json::json;
 
 use crate::app::open_packages;
 use crate::audit::Actor;
+use crate::cli::audited::{self, Seen};
 use crate::cli::confirm::require_yes;
 use crate::cli::{Context, Exit, UsageError, output};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
-use crate::export::{Packages, Recipient};
+use crate::export::{self, Packages, Recipient};
 use crate::store::Store;
 
 const EXAMPLES: &str = "\
@@ -59,7 +61,7 @@ impl Args {
 
 pub async fn run(context: &Context, (config, store): (&Config, &Store), args: &Args) -> anyhow::Result<Exit> {
     let packages = open_packages(config, store, Clock::system())?;
-    let actor = Actor::Operator("cli".to_owned());
+    let actor = audited::operator();
     if let Some(file) = &args.output {
         write(&packages, actor, args, file).await?;
     } else if args.link {
@@ -73,7 +75,10 @@ pub async fn run(context: &Context, (config, store): (&Config, &Store), args: &A
     } else if args.remove {
         show(context, &packages.remove(actor, &args.id).await?)?;
     } else {
-        show(context, &packages.of_job(&args.id).await?)?;
+        let package = packages.of_job(&args.id).await?;
+        let (what, id, shop) = (export::TABLE, package.id.as_str(), Some(package.shop_domain.as_str()));
+        audited::seen(store, Seen { command: "jobs package", action: Action::Read, what, id, shop }).await?;
+        show(context, &package)?;
     }
     Ok(Exit::Done)
 }

@@ -21,7 +21,7 @@ impl Lines {
 }
 
 /// What a bundle that verifies says.
-pub(super) fn bundle_passed(checked: &bundle::Checked) -> String {
+pub(in crate::cli) fn bundle_passed(checked: &bundle::Checked) -> String {
     let mut lines = Lines::default();
     lines.add("✓ Verification PASSED");
     lines.add(format_args!("  - Events: {} valid", checked.manifest.events));
@@ -32,7 +32,7 @@ pub(super) fn bundle_passed(checked: &bundle::Checked) -> String {
 }
 
 /// Which part of a bundle does not hold, and why.
-pub(super) fn bundle_failed(refused: &bundle::Refused) -> String {
+pub(in crate::cli) fn bundle_failed(refused: &bundle::Refused) -> String {
     let mut lines = Lines::default();
     lines.add("✗ Verification FAILED");
     lines.add(format_args!("  - {}: {}", refused.part, refused.reason));

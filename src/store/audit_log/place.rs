@@ -1,8 +1,10 @@
 //! Gives entries their places in the tree. An entry without one is in no checkpoint yet.
 
 use entity::audit_log::{Column, Entity, Model};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Statement,
 };
 
 use crate::store::StoreError;
@@ -18,14 +20,24 @@ pub struct Placement {
     pub salt: [u8; 32],
 }
 
-/// Entries without a place, up to `limit`, roughly in the order in which they were written.
+/// Entries without a place, up to `limit`, in the order in which the database took them in.
+///
+/// That is not the order of their ids or instants, which come from the clocks of their writers. Entries of one job are in
+/// the order in which they happened: whoever writes the next one has waited for the job's row, and with it for the commit of
+/// the one before.
 ///
 /// Nothing is remembered between two calls: an entry whose transaction commits late is simply there the next time.
 ///
 /// # Errors
 /// When the database refuses or does not answer, or a row does not read back.
 pub async fn unplaced(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
-    let unplaced = Entity::find().filter(Column::LeafIndex.is_null()).order_by_asc(Column::Id);
+    let is_postgres = conn.get_database_backend() == DbBackend::Postgres;
+    let taken_in = Expr::cust(if is_postgres { r#""ordinal""# } else { "rowid" });
+    let mut unplaced = Entity::find().filter(Column::LeafIndex.is_null()).order_by_asc(taken_in);
+    if is_postgres {
+        // Entries of before there were numbers.
+        unplaced = unplaced.order_by_asc(Column::Id);
+    }
     Ok(unplaced.limit(limit).all(conn).await?)
 }
 

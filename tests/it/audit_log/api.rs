@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::house::{ADA, BEA, House, Webhook};
 use crate::http::house::{Answer, House as Server, Request, accepting, owned, tokens};
 
-async fn server(house: &House) -> Server {
+/// The API of a house, over HTTP.
+pub(super) async fn server(house: &House) -> Server {
     let app = house.app();
     let (store, clock, wake) = (house.store().clone(), house.clock.clone(), app.wake().clone());
     let api = ApiState::new(store, clock, wake, crate::house::signer(), app.holds().clone())
@@ -30,7 +31,7 @@ async fn ask(server: &Server, token: &str, method: &str, path: &str, body: &str)
 
 impl House {
     /// Entries that were appended since there were `before`, oldest first.
-    async fn appended_since(&self, before: usize) -> Vec<Model> {
+    pub(super) async fn appended_since(&self, before: usize) -> Vec<Model> {
         let mut rows = self.audit_rows().await;
         rows.sort_by(|a, b| a.id.cmp(&b.id));
         rows.split_off(before)

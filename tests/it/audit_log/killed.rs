@@ -1,10 +1,11 @@
-//! Real processes that place, sign and prune, killed with SIGKILL wherever they are.
+//! Real processes that append, place, sign and prune, killed with SIGKILL wherever they are.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use efface::audit;
 use efface::clock::Clock;
 use efface::evidence::log::{Log, LogSettings};
 use efface::evidence::merkle::Hash;
@@ -23,8 +24,9 @@ async fn victim() {
     let store = Store::connect(&url, PoolLimits::default()).await.unwrap();
     let settings = LogSettings { sign_every: Duration::ZERO, file: Some(file.into()) };
     let clock = Clock::system();
-    let log = Log::new(store, clock.clone(), &Keyring::load(Path::new(&keys)).unwrap(), settings);
+    let log = Log::new(store.clone(), clock.clone(), &Keyring::load(Path::new(&keys)).unwrap(), settings);
     loop {
+        audit::record(&store, &clock, vec![super::entry("of the victim")]).await.unwrap();
         log.tend().await.unwrap();
         log.prune(clock.now()).await.unwrap();
     }
@@ -49,7 +51,7 @@ fn spawn(house: &House) -> Child {
 }
 
 both_databases! {
-    async fn processes_that_are_killed_while_they_place_sign_and_prune_leave_a_log_that_verifies(house: House) {
+    async fn processes_that_are_killed_while_they_append_place_sign_and_prune_leave_a_log_that_verifies(house: House) {
         const ROUNDS: usize = 12;
         let (mut leaves, mut appended) = (BTreeMap::new(), 0);
         for round in 0..ROUNDS {

@@ -183,7 +183,7 @@ async fn without_an_entry(house: &House, base: &[u8], at: usize) -> Vec<u8> {
 }
 
 /// Bundles in the form that the verifier in Python reads, and what ours says of each.
-struct Cases {
+pub(super) struct Cases {
     base: Vec<u8>,
     keys: Vec<PublicKey>,
     text: String,
@@ -191,13 +191,22 @@ struct Cases {
 }
 
 impl Cases {
-    fn set_base(&mut self, base: &[u8]) {
+    pub(super) fn new(key: PublicKey) -> Self {
+        Self { base: Vec::new(), keys: vec![key], text: String::new(), verdicts: Vec::new() }
+    }
+
+    /// What ours said last: `OK`, or the part.
+    pub(super) fn last(&self) -> &str {
+        self.verdicts.last().unwrap()
+    }
+
+    pub(super) fn set_base(&mut self, base: &[u8]) {
         self.base = base.to_vec();
         let _ = writeln!(self.text, "{}", json!({ "base": STANDARD.encode(base) }));
         self.judge(base, None);
     }
 
-    fn add(&mut self, bundle: &[u8]) -> Option<Part> {
+    pub(super) fn add(&mut self, bundle: &[u8]) -> Option<Part> {
         let base = &self.base;
         let before = base.iter().zip(bundle).take_while(|(a, b)| a == b).count();
         let rest = base.len().min(bundle.len()) - before;
@@ -219,7 +228,7 @@ impl Cases {
     }
 
     /// Asks the other verifier, once for all.
-    fn both_agree(self, folder: &Path) {
+    pub(super) fn both_agree(self, folder: &Path) {
         let key = folder.join("key.pem");
         std::fs::write(&key, self.keys.iter().map(PublicKey::to_pem).collect::<String>()).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
@@ -259,7 +268,7 @@ async fn every_mutation_is_found_by_both_verifiers_and_nothing_else_is() {
     bases.push(house.bundle_of_shop(ADA, &redacted).await);
     let (signer, stranger) = (house.app().signer().clone(), crate::house::signer());
     let (mut dice, mut found) = (Dice(1), 0_usize);
-    let mut cases = Cases { base: Vec::new(), keys: vec![house.key()], text: String::new(), verdicts: Vec::new() };
+    let mut cases = Cases::new(house.key());
     let wanted = std::env::var("EFFACE_TEST_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(USUAL);
     for (at, base) in bases.iter().enumerate() {
         cases.set_base(base);

@@ -10,7 +10,8 @@ fn efface(folder: &Path, env: &[(&str, String)], args: &[&str]) -> Output {
     Command::new(program).args(args).current_dir(folder).env_clear().envs(env.iter().cloned()).output().unwrap()
 }
 
-fn python(folder: &Path, args: &[&str]) -> Output {
+/// The second verifier.
+pub(super) fn python(folder: &Path, args: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verifier/verify.py");
     Command::new("python3").arg(script).args(args).current_dir(folder).output().unwrap()
 }

@@ -49,6 +49,22 @@ both_databases! {
         assert!(matches!(nothing, Err(BundleError::Nothing)));
     }
 
+    /// Right after a checkpoint there is a second in which nothing is signed.
+    async fn what_is_too_new_to_be_signed_makes_no_bundle_that_looks_forged(house: House) {
+        house.append(1).await;
+        house.tend().await.unwrap();
+        let job = house.done(&crate::house::Webhook::customers_redact(ADA, &[1001_u64])).await.id;
+        let early = house.app().bundles().of_job(&job, &Wishes::default()).await;
+        assert!(matches!(early, Err(BundleError::Nothing)), "{early:?}");
+        // The same in a log whose beginning is pruned.
+        house.log().prune(house.clock.now()).await.unwrap();
+        let early = house.app().bundles().of_job(&job, &Wishes::default()).await;
+        assert!(matches!(early, Err(BundleError::Nothing)), "{early:?}");
+        house.advance(chrono::TimeDelta::seconds(2));
+        let bundle = house.bundle(&job, &Wishes::default()).await;
+        assert_eq!(house.check(&bundle).unwrap().receipts, 1);
+    }
+
     async fn a_redacted_bundle_verifies_against_the_same_root_and_tells_less(house: House) {
         let jobs = house.jobs_with_a_past().await;
         let (policy, engine) = (Policy::parse(POLICY).unwrap(), Engine::new(Arc::new(Keyring::generate())));

@@ -1,5 +1,6 @@
 //! The ledger file gets every tombstone, also after a crash.
 
+use efface::audit::Actor;
 use efface::suppression::ledger::{LedgerFile, read};
 
 use super::{erased, furnished, tombstones};
@@ -42,8 +43,8 @@ both_databases! {
         room.export(chrono::DateTime::UNIX_EPOCH, |line| { text.push_str(line); Ok(()) }).await.unwrap();
         house.execute(r#"DELETE FROM "Suppression""#).await;
         let rows = read(&room.keyring, text.as_bytes()).unwrap();
-        assert_eq!(room.import(&rows).await.unwrap(), 1);
-        assert_eq!(room.import(&rows).await.unwrap(), 0);
+        assert_eq!(room.import(&rows, Actor::System("test")).await.unwrap(), 1);
+        assert_eq!(room.import(&rows, Actor::System("test")).await.unwrap(), 0);
         // The job's row is gone too: its orders can only be found by comparing.
         house.execute(r#"DELETE FROM "GDPRJob""#).await;
         house.execute("INSERT INTO orders VALUES (1, 1, 4001, NULL, NULL, NULL)").await;
@@ -59,6 +60,6 @@ both_databases! {
         let rows = tombstones(&house).await;
         house.execute(r#"DELETE FROM "Suppression""#).await;
         super::after(&house, 24 * 366);
-        assert_eq!(house.app().suppression().import(&rows).await.unwrap(), 0);
+        assert_eq!(house.app().suppression().import(&rows, Actor::System("test")).await.unwrap(), 0);
     }
 }

@@ -1,0 +1,197 @@
+//! Bundles of a log that was forged whole, by somebody who holds every key: manifest, checkpoint, proofs and receipts all
+//! hold, and only the lives that the entries tell are impossible. Both verifiers must see it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ed25519_dalek::SigningKey;
+use efface::evidence::bundle::build::{self, Contents};
+use efface::evidence::bundle::container;
+use efface::evidence::bundle::event::Event;
+use efface::evidence::bundle::gather::Wishes;
+use efface::evidence::bundle::manifest::Manifest;
+use efface::evidence::bundle::verify::Part;
+use efface::evidence::checkpoint::Checkpoint;
+use efface::evidence::leaf::{self, Field};
+use efface::evidence::merkle::Tree;
+use efface::seal::Keyring;
+use serde_json::{Value, json};
+
+use super::mutations::Cases;
+use crate::house::{ADA, House};
+
+/// What a bundle tells, open to be told otherwise.
+struct Story {
+    manifest: Manifest,
+    events: Vec<Event>,
+    receipts: Option<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Story {
+    fn of(bundle: &[u8]) -> Self {
+        let files = container::read(bundle).unwrap();
+        let manifest = Manifest::parse(files["manifest.json"]).unwrap();
+        let lines = std::str::from_utf8(files["events.ndjson"]).unwrap().lines();
+        let receipts = files.iter().filter_map(|(name, data)| {
+            Some((name.strip_prefix("receipts/")?.strip_suffix(".json")?.to_owned(), data.to_vec()))
+        });
+        let receipts = (!manifest.receipts_left_out).then(|| receipts.collect());
+        Self { receipts, manifest, events: lines.map(|line| Event::parse(line).unwrap()).collect() }
+    }
+
+    /// The first entry of that act whose status is that, where one is given.
+    fn at(&self, action: &str, status: Option<&str>) -> usize {
+        let is_it = |event: &Event| {
+            event.text("action") == Some(action)
+                && (event.value("metadata.outcome").is_some()
+                    || event.value("metadata.jobType").is_some()
+                    || status.is_some())
+                && status.is_none_or(|status| event.text("metadata.status") == Some(status))
+        };
+        self.events.iter().position(is_it).unwrap_or_else(|| panic!("no {action} {status:?}"))
+    }
+
+    /// Where the job is erased.
+    fn end(&self) -> usize {
+        self.at("delete", None)
+    }
+
+    fn set(&mut self, at: usize, field: &str, value: Value) {
+        self.events[at].fields.insert(field.to_owned(), Field::Open { value, salt: [7; 16] });
+    }
+
+    fn forget(&mut self, at: usize, field: &str) {
+        self.events[at].fields.remove(field);
+    }
+
+    fn insert_move(&mut self, at: usize, status: &str) {
+        let mut event = self.events[self.at("create", None)].clone();
+        event.fields.retain(|name, _| !name.starts_with("metadata"));
+        self.events.insert(at, event);
+        self.set(at, "action", json!("update"));
+        self.set(at, "metadata.status", json!(status));
+    }
+
+    /// The bundle of a log that holds these entries and no others, signed with the house's keys.
+    fn forged(self, house: &House) -> Vec<u8> {
+        let keyring = Keyring::load(Path::new(&house.keys_file())).unwrap();
+        let key = SigningKey::from_bytes(keyring.signing_seed().1);
+        let mut events = self.events;
+        for (index, event) in (0..).zip(&mut events) {
+            event.index = index;
+        }
+        let tree = Tree::new(events.iter().map(|event| leaf::hash(&event.fields)));
+        let head = Checkpoint {
+            origin: self.manifest.checkpoint.origin.clone(),
+            size: tree.size(),
+            root: tree.root(),
+            extensions: Vec::new(),
+        };
+        let ends = build::ends(&events);
+        let with_receipt = |id: &String| self.receipts.as_ref().is_some_and(|receipts| receipts.contains_key(id));
+        let mut inclusion = build::inclusion_of(&tree, &ends);
+        inclusion.retain(|id, _| with_receipt(id));
+        let contents = Contents {
+            scope: self.manifest.scope,
+            checkpoint: head.sign(&key),
+            minimum_index: 0,
+            events,
+            proof: Vec::new(),
+            receipts: self.receipts,
+            inclusion,
+            keys: vec![house.key()],
+            data_map: None,
+            earlier: None,
+        };
+        build::build(contents, house.app().signer()).unwrap()
+    }
+}
+
+type Lie = (&'static str, fn(&mut Story));
+
+/// About a job that was erased at once.
+const OF_ONE_LIFE: [Lie; 24] = [
+    ("begins twice", |s| s.events.insert(1, s.events[s.at("create", None)].clone())),
+    ("never begins", |s| drop(s.events.remove(s.at("create", None)))),
+    ("ends twice", |s| s.events.push(s.events[s.end()].clone())),
+    ("fails without an attempt told", |s| {
+        s.insert_move(s.end(), "failed");
+    }),
+    ("is held, and ends", |s| s.insert_move(s.end(), "held")),
+    ("is completed by an update, and ends", |s| s.insert_move(s.end(), "completed")),
+    ("is retried, and counts no attempt", |s| s.insert_move(s.end(), "retrying")),
+    ("comes from where it was not", |s| {
+        s.insert_move(s.end(), "held");
+        s.insert_move(s.end(), "queued");
+        let queued = s.at("update", Some("queued"));
+        s.set(queued, "metadata.from", json!("failed"));
+    }),
+    ("counts attempts that were not", |s| s.set(s.end(), "metadata.attempts", json!(2))),
+    ("counts something else than a number", |s| s.set(s.end(), "metadata.attempts", json!("1"))),
+    ("counts rows in words", |s| s.set(s.end(), "metadata.rows", json!("all"))),
+    ("has a status that there is not", |s| s.insert_move(s.end(), "done")),
+    ("ends as another type", |s| s.set(s.end(), "metadata.jobType", json!("shop_redact"))),
+    ("begins as another type, and ends untold", |s| s.forget(s.end(), "metadata.jobType")),
+    ("names another receipt", |s| s.set(s.end(), "metadata.receipt", json!("00"))),
+    ("ends at another instant", |s| s.set(s.end(), "createdAt", json!("2026-11-01T00:00:00.000Z"))),
+    ("ends in another shop", |s| s.set(s.end(), "shopDomain", json!("other.myshopify.com"))),
+    ("ends with another outcome", |s| s.set(s.end(), "metadata.outcome", json!("retained"))),
+    ("erases other rows", |s| s.set(s.end(), "metadata.rows", json!(1_000))),
+    ("is received at another instant", |s| {
+        s.set(s.at("create", None), "metadata.receivedAt", json!("2026-11-01T00:00:00.000Z"));
+    }),
+    ("is of another delivery", |s| s.set(s.at("create", None), "metadata.webhookId", json!("another"))),
+    ("lacks its receipt", |s| s.receipts.as_mut().unwrap().clear()),
+    ("has a receipt, and no end", |s| drop(s.events.remove(s.end()))),
+    ("has a receipt, and nothing else", |s| s.events.clear()),
+];
+
+/// About a job that was withdrawn.
+const OF_A_WITHDRAWN_JOB: [Lie; 3] = [
+    ("is erased instead", |s| {
+        let end = s.at("update", Some("cancelled"));
+        s.set(end, "action", json!("delete"));
+        s.set(end, "metadata.outcome", json!("erased"));
+        s.forget(end, "metadata.status");
+    }),
+    ("was tried before", |s| {
+        s.insert_move(s.at("update", Some("cancelled")), "queued");
+        s.insert_move(s.at("update", Some("cancelled")), "retrying");
+        let cancelled = s.at("update", Some("cancelled"));
+        s.set(cancelled, "metadata.from", json!("retrying"));
+    }),
+    ("goes on afterwards", |s| {
+        let end = s.at("update", Some("cancelled"));
+        s.events.push(s.events[end].clone());
+    }),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verifiers() {
+    let house = House::sqlite().await;
+    let jobs = house.jobs_with_a_past().await;
+    let mut cases = Cases::new(house.key());
+    for (id, lies) in [(&jobs[0], &OF_ONE_LIFE[..]), (&jobs[4], &OF_A_WITHDRAWN_JOB[..])] {
+        let base = house.bundle(id, &Wishes::default()).await;
+        cases.set_base(&Story::of(&base).forged(&house));
+        assert_eq!(cases.last(), "OK", "a true story, told by a log of its own");
+        for (lie, tell) in lies {
+            let mut story = Story::of(&base);
+            tell(&mut story);
+            assert_eq!(cases.add(&story.forged(&house)), Some(Part::Ledger), "a job that {lie}");
+        }
+    }
+    // Two jobs of one delivery; receipts, which would tell, are left out.
+    let wishes = Wishes { without_receipts: true, ..Wishes::default() };
+    let mut story = Story::of(&house.bundle_of_shop(ADA, &wishes).await);
+    cases.set_base(&Story::of(&house.bundle_of_shop(ADA, &wishes).await).forged(&house));
+    assert_eq!(cases.last(), "OK");
+    let begins = |event: &Event| event.text("action") == Some("create") && event.text("metadata.jobType").is_some();
+    let of_type = |event: &&Event| begins(event) && event.text("metadata.jobType") == Some("customer_redact");
+    let first = story.events.iter().find(of_type).unwrap().value("metadata.webhookId").unwrap().clone();
+    let second = story.events.iter().rposition(|event| of_type(&event)).unwrap();
+    assert_ne!(story.events[second].value("metadata.webhookId"), Some(&first));
+    story.set(second, "metadata.webhookId", first);
+    assert_eq!(cases.add(&story.forged(&house)), Some(Part::Ledger), "two jobs of one delivery");
+    cases.both_agree(tempfile::tempdir().unwrap().path());
+}
