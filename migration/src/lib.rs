@@ -19,6 +19,7 @@ mod m20261121_000006_package_links;
 mod m20261121_000008_suppression;
 mod m20261121_000009_retention;
 mod m20261121_000010_audit_tree;
+mod m20261121_000012_row_storage;
 mod m20261121_000020_audit_order;
 mod r20261121_000001_reference_app;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_suppression::Migration),
             Box::new(m20261121_000009_retention::Migration),
             Box::new(m20261121_000010_audit_tree::Migration),
+            Box::new(m20261121_000012_row_storage::Migration),
             Box::new(m20261121_000020_audit_order::Migration),
         ]
     }

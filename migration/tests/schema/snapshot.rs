@@ -45,8 +45,10 @@ async fn of_postgres(db: &DatabaseConnection) -> String {
         let columns = format!(
             "SELECT quote_ident(attname) || ' ' || format_type(atttypid, atttypmod) \
              || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END \
-             || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '') AS line \
-             FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum \
+             || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '') \
+             || CASE WHEN attstorage = typstorage THEN '' WHEN attstorage = 'e' THEN ' STORAGE EXTERNAL' \
+                ELSE ' STORAGE ' || attstorage::text END AS line \
+             FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum \
              WHERE attrelid = {class} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
         );
         let constraints = format!(
@@ -58,9 +60,14 @@ async fn of_postgres(db: &DatabaseConnection) -> String {
             "SELECT pg_get_indexdef(indexrelid) AS line FROM pg_index WHERE indrelid = {class} AND NOT indisprimary \
              ORDER BY (indexrelid::regclass)::text COLLATE \"C\""
         );
+        let options = format!(
+            "SELECT ' WITH (' || array_to_string(reloptions, ', ') || ')' AS line FROM pg_class \
+             WHERE oid = {class} AND reloptions IS NOT NULL"
+        );
+        let options = lines(db, &options).await.concat();
         let mut inside = lines(db, &columns).await;
         inside.extend(lines(db, &constraints).await);
-        write!(text, "\nCREATE TABLE \"{table}\" (\n    {}\n);\n", inside.join(",\n    ")).unwrap();
+        write!(text, "\nCREATE TABLE \"{table}\" (\n    {}\n){options};\n", inside.join(",\n    ")).unwrap();
         for index in lines(db, &indexes).await {
             writeln!(text, "{index};").unwrap();
         }
