@@ -63,7 +63,7 @@ struct Turn {
 }
 
 pub async fn bench(arguments: &Arguments) -> anyhow::Result<Report> {
-    ensure!(arguments.events > 1 && arguments.events % 2 == 0, "two entries for each job");
+    ensure!(arguments.events > 1 && arguments.events.is_multiple_of(2), "two entries for each job");
     let services = Services::start(Need::Database).await?;
     let turns = measure(arguments, &services).await;
     database::drop(&services.database_url, DATABASE).await?;

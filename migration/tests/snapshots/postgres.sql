@@ -95,12 +95,12 @@ CREATE TABLE "DeletionReceipt" (
     "shopDomain" text NOT NULL,
     "jobType" text NOT NULL,
     outcome text NOT NULL,
-    envelope bytea NOT NULL,
+    envelope bytea NOT NULL STORAGE EXTERNAL,
     "keyId" text NOT NULL,
     "createdAt" timestamp with time zone NOT NULL,
     "expiresAt" timestamp with time zone NOT NULL,
     CONSTRAINT "DeletionReceipt_pkey" PRIMARY KEY (id)
-);
+) WITH (toast_tuple_target=8160);
 CREATE UNIQUE INDEX "DeletionReceipt_jobId_key" ON public."DeletionReceipt" USING btree ("jobId");
 
 CREATE TABLE "ExportPackage" (
@@ -170,7 +170,7 @@ CREATE TABLE "GDPRJob" (
     "planHash" text,
     "approvedPlan" text,
     CONSTRAINT "GDPRJob_pkey" PRIMARY KEY (id)
-);
+) WITH (fillfactor=50);
 CREATE INDEX "GDPRJob_dueAt_idx" ON public."GDPRJob" USING btree ("dueAt") WHERE (status = ANY (ARRAY['queued'::text, 'processing'::text, 'retrying'::text, 'held'::text, 'failed'::text]));
 CREATE INDEX "GDPRJob_leaseUntil_idx" ON public."GDPRJob" USING btree ("leaseUntil") WHERE (status = 'processing'::text);
 CREATE INDEX "GDPRJob_scheduledAt_id_idx" ON public."GDPRJob" USING btree ("scheduledAt", id) WHERE (status = ANY (ARRAY['queued'::text, 'retrying'::text]));

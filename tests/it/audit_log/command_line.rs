@@ -145,8 +145,8 @@ both_databases! {
         assert!(!format!("{:?}", house.audit_rows().await).contains("jane"), "what somebody typed is in the log");
 
         let placed = json(&desk.demand(&format!("holds place --shop {BEA} --reason case --json"), (Action::Create, "LegalHold", "?")).await);
-        let hold = placed["id"].as_str().unwrap();
-        desk.demand(&format!("holds release {hold} --yes"), (Action::Update, "LegalHold", hold)).await;
+        let placed = placed["id"].as_str().unwrap();
+        desk.demand(&format!("holds release {placed} --yes"), (Action::Update, "LegalHold", placed)).await;
         desk.demand("retention run --dry-run", (Action::Validate, "RetentionRun", "?")).await;
         desk.demand("retention run --yes", (Action::Delete, "RetentionRun", "?")).await;
 

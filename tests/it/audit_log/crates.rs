@@ -101,7 +101,7 @@ both_databases! {
 
             // And what is altered they refuse, wherever it is.
             for at in 0..std::str::from_utf8(&note).unwrap().find("\n\n").unwrap() {
-                let mut altered = note.to_vec();
+                let mut altered = note.clone();
                 altered[at] ^= 1;
                 assert!(opened(&altered, &origin, &log.keys()[0]).is_none(), "byte {at}");
             }

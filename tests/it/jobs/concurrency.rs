@@ -70,7 +70,8 @@ both_databases! {
                 }
             },
         );
-        tokio::time::timeout(crate::house::PATIENCE, futures_util::future::join(taken_in, worked)).await.unwrap();
+        let both = Box::pin(futures_util::future::join(taken_in, worked));
+        tokio::time::timeout(crate::house::PATIENCE, both).await.unwrap();
         assert!(house.jobs().await.iter().all(|job| job.status == JobStatus::Completed && job.attempts == 1));
         let gone = before.gone_in(&house.contents().await);
         // Even numbers were asked of one shop, odd ones of the other.
