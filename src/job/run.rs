@@ -272,7 +272,7 @@ impl Inner {
                 continue;
             }
             if let Err(error) = self.export(&task, hand).await {
-                self.cut_short(vec![task], hand, error).await?;
+                self.cut_short(vec![task.claim], hand, error).await?;
             }
         }
         Ok(())
@@ -291,7 +291,7 @@ impl Inner {
             let plan = match self.tools.planner.plan(&task.target, &task.progress).await {
                 Ok(plan) => plan,
                 Err(error) => {
-                    self.cut_short(vec![task], hand, error).await?;
+                    self.cut_short(vec![task.claim], hand, error).await?;
                     continue;
                 }
             };
@@ -316,12 +316,12 @@ impl Inner {
 
     /// Ends an attempt that failed after nothing, or something already durable, was done: the next one goes on from
     /// the row. In an outage the claims stay in hand, to be given back when it is over.
-    async fn cut_short(&self, tasks: Vec<Task>, hand: &Hand, error: StoreError) -> Result<(), StoreError> {
+    async fn cut_short(&self, claims: Vec<Claimed>, hand: &Hand, error: StoreError) -> Result<(), StoreError> {
         if error.is_outage() {
             return Err(error);
         }
-        for task in tasks {
-            self.fail(&task.claim, hand, true, error.to_string()).await?;
+        for claim in claims {
+            self.fail(&claim, hand, true, error.to_string()).await?;
         }
         Ok(())
     }

@@ -115,8 +115,9 @@ impl Bundles {
             }
         }
         if let Some((policy, engine)) = wishes.redact {
+            let mut withholder = withhold::Withholder::new(policy, engine);
             for event in &mut events {
-                withhold::withhold(event, policy, engine)?;
+                withholder.withhold(event)?;
             }
         }
         let indices: Vec<u64> = events.iter().map(|event| event.index).collect();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::event::{ALWAYS, Event};
 use crate::evidence::leaf::{Field, METADATA};
-use crate::redaction::{Engine, Policy};
+use crate::redaction::{Compiled, Engine, Policy};
 
 /// The event type under which a policy has its rules for entries.
 pub const EVENT_TYPE: &str = "audit_entry";
@@ -14,33 +14,49 @@ pub const EVENT_TYPE: &str = "audit_entry";
 #[error("the policy masks {0}, which must be told: nobody could check the course of a job without it")]
 pub struct MustBeTold(pub &'static str);
 
-/// Withholds what the policy masks: the whole field, also when only a part of it is masked. What the mask leaves stands
-/// beside the commitment. Counts the fields.
-///
-/// # Errors
-/// [`MustBeTold`].
-pub fn withhold(event: &mut Event, policy: &Policy, engine: &Engine) -> Result<u64, MustBeTold> {
-    let shop = event.text("shopDomain").unwrap_or_default().to_owned();
-    let rules = policy.for_event(EVENT_TYPE, Some(&shop));
-    let before = document(event);
-    let mut after = before.clone();
-    engine.apply(&rules, &shop, &mut after);
-    if after == before {
-        return Ok(0);
+/// Withholds fields of many entries. Entries of a bundle are mostly of one shop, whose rules are put together once.
+#[derive(Debug)]
+pub struct Withholder<'a> {
+    policy: &'a Policy,
+    engine: &'a Engine,
+    rules: Option<(String, Compiled)>,
+}
+
+impl<'a> Withholder<'a> {
+    /// Under a policy's rules for entries.
+    pub const fn new(policy: &'a Policy, engine: &'a Engine) -> Self {
+        Self { policy, engine, rules: None }
     }
-    let mut count = 0;
-    for (name, field) in &mut event.fields {
-        let (was, is) = (at(&before, name), at(&after, name));
-        if was == is {
-            continue;
+
+    /// Withholds what the policy masks: the whole field, also when only a part of it is masked. What the mask leaves stands
+    /// beside the commitment. Counts the fields.
+    ///
+    /// # Errors
+    /// [`MustBeTold`].
+    pub fn withhold(&mut self, event: &mut Event) -> Result<u64, MustBeTold> {
+        let shop = event.text("shopDomain").unwrap_or_default();
+        let rules = match self.rules.take() {
+            Some(rules) if rules.0 == shop => rules,
+            _ => (shop.to_owned(), self.policy.for_event(EVENT_TYPE, Some(shop))),
+        };
+        let (shop, compiled) = self.rules.insert(rules);
+        let mut masked = document(event);
+        self.engine.apply(compiled, shop, &mut masked);
+        let mut count = 0;
+        for (name, field) in &mut event.fields {
+            let Some(told) = field.value().filter(|_| is_in_document(name)) else { continue };
+            let left = at(&masked, name);
+            if left == Some(told) {
+                continue;
+            }
+            *field = Field::Withheld { commitment: field.commitment(name) };
+            if let Some(left) = left {
+                event.masked.insert(name.clone(), left.clone());
+            }
+            count += 1;
         }
-        *field = Field::Withheld { commitment: field.commitment(name) };
-        if let Some(masked) = is {
-            event.masked.insert(name.clone(), masked.clone());
-        }
-        count += 1;
+        event.wrongly_withheld().map_or(Ok(count), |name| Err(MustBeTold(name)))
     }
-    event.wrongly_withheld().map_or(Ok(count), |name| Err(MustBeTold(name)))
 }
 
 /// An entry as the audit log shows it: the metadata as an object.
@@ -59,11 +75,14 @@ fn document(event: &Event) -> Value {
     Value::Object(document)
 }
 
+fn is_in_document(name: &str) -> bool {
+    name.starts_with(METADATA) || name == "metadata" || ALWAYS.contains(&name)
+}
+
 fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     match name.strip_prefix(METADATA) {
         // The metadata as a whole may be masked, and then is no object.
         Some(fact) => document.get("metadata")?.get(fact),
-        None if ALWAYS.contains(&name) || name == "metadata" => document.get(name),
-        None => None,
+        None => document.get(name),
     }
 }

@@ -44,6 +44,10 @@ pub(super) fn begins_again(error: &StoreError, met: &mut u32) -> bool {
     again
 }
 
+fn claims_of(tasks: Vec<Task>) -> Vec<Claimed> {
+    tasks.into_iter().map(|task| task.claim).collect()
+}
+
 /// What one transaction of deletes came to.
 #[derive(Debug, Default)]
 struct Deleted {
@@ -83,7 +87,7 @@ impl Inner {
                     self.erase_together(tasks, hand).await?;
                     return self.erase_together(second, hand).await;
                 }
-                Err(error) => return self.cut_short(tasks, hand, error).await,
+                Err(error) => return self.cut_short(claims_of(tasks), hand, error).await,
             };
             for (task, back) in deleted.reinstalled {
                 self.hold_reinstalled(&task.claim, hand, &back).await?;
@@ -93,7 +97,7 @@ impl Inner {
             }
             let mut erased = deleted.erased;
             if let Err(error) = self.erase_elsewhere(&mut erased, hand).await {
-                return self.cut_short(erased, hand, error).await;
+                return self.cut_short(claims_of(erased), hand, error).await;
             }
             self.prove(erased, hand).await
         })
@@ -105,12 +109,15 @@ impl Inner {
             if tasks.is_empty() {
                 return Ok(());
             }
-            let (finished, residue) = match self.verify(&tasks).await {
-                Ok(verdict) => verdict,
-                Err(error) => return self.cut_short(tasks, hand, error).await,
+            let verdicts = match self.verify(&tasks).await {
+                Ok(verdicts) => verdicts,
+                Err(error) => return self.cut_short(claims_of(tasks), hand, error).await,
             };
-            if let Err(error) = self.complete(finished, hand).await {
-                return self.cut_short(tasks, hand, error).await;
+            let (finished, residue) = self.sort(tasks, verdicts);
+            if let Err(error) = self.complete(&finished, hand).await {
+                let mut claims: Vec<Claimed> = finished.into_iter().map(|job| job.claim).collect();
+                claims.extend(residue.into_iter().map(|(task, _)| task.claim));
+                return self.cut_short(claims, hand, error).await;
             }
             for (task, tables) in &residue {
                 metrics::counter!("efface_residue_found_total").increment(1);
@@ -127,10 +134,10 @@ impl Inner {
             tasks = residue.into_iter().map(|(task, _)| task).collect();
             tasks = match self.delete_batch(&mut tasks, hand).await {
                 Ok(deleted) => deleted.erased,
-                Err(error) => return self.cut_short(tasks, hand, error).await,
+                Err(error) => return self.cut_short(claims_of(tasks), hand, error).await,
             };
             if let Err(error) = self.erase_elsewhere(&mut tasks, hand).await {
-                return self.cut_short(tasks, hand, error).await;
+                return self.cut_short(claims_of(tasks), hand, error).await;
             }
         }
         Ok(())
@@ -217,35 +224,39 @@ impl Inner {
     }
 
     /// Looks for the rows of tasks again, in a fresh snapshot of every store.
-    async fn verify(&self, tasks: &[Task]) -> Result<(Vec<Finished>, Vec<(Task, String)>), StoreError> {
+    async fn verify(&self, tasks: &[Task]) -> Result<Vec<Verdict>, StoreError> {
         let targets: Vec<(&Target, &Progress)> = tasks.iter().map(|task| (&task.target, &task.progress)).collect();
         let stores = self.tools.stores.all().await?;
-        let verdicts = verify::verify(&stores, &self.clock, &targets).await?;
-        let (mut finished, mut residue) = (Vec::new(), Vec::new());
-        for (task, verdict) in tasks.iter().zip(verdicts) {
+        verify::verify(&stores, &self.clock, &targets).await
+    }
+
+    /// Tells the tasks that are done from those of which rows were found.
+    fn sort(&self, tasks: Vec<Task>, verdicts: Vec<Verdict>) -> (Vec<Finished>, Vec<(Task, String)>) {
+        let (mut finished, mut residue) = (Vec::with_capacity(tasks.len()), Vec::new());
+        for (task, verdict) in tasks.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::Clean { verified, kept } => {
                     let done = Done::Erased { whole_shop: task.job_type == JobType::ShopRedact, verified, kept };
-                    let (claim, progress) = (task.claim.clone(), task.progress.clone());
-                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &task.target, &progress);
+                    let Task { claim, progress, target, .. } = task;
+                    let tombstone = self.tools.tombstones.of(&claim.id, &claim.payload, &target, &progress);
                     finished.push(Finished { claim, progress, done, tombstone });
                 }
                 Verdict::Residue(tables) => {
                     let tables: Vec<String> = tables.iter().map(|(table, n)| format!("\"{table}\" ({n})")).collect();
-                    residue.push((task.clone(), tables.join(", ")));
+                    residue.push((task, tables.join(", ")));
                 }
             }
         }
-        Ok((finished, residue))
+        (finished, residue)
     }
 
-    async fn complete(&self, finished: Vec<Finished>, hand: &Hand) -> Result<(), StoreError> {
+    async fn complete(&self, finished: &[Finished], hand: &Hand) -> Result<(), StoreError> {
         if finished.is_empty() {
             return Ok(());
         }
         let mut met = 0;
         let completed = loop {
-            match self.try_complete(&finished).await {
+            match self.try_complete(finished).await {
                 Err(error) if begins_again(&error, &mut met) => {}
                 settled => break settled?,
             }
@@ -274,11 +285,11 @@ impl Inner {
                 let mut erased = vec![task];
                 match self.erase_elsewhere(&mut erased, hand).await {
                     Ok(()) => self.prove(erased, hand).await,
-                    Err(error) => self.cut_short(erased, hand, error).await,
+                    Err(error) => self.cut_short(claims_of(erased), hand, error).await,
                 }
             }
             Ok(false) => Ok(()),
-            Err(error) => self.cut_short(vec![task], hand, error).await,
+            Err(error) => self.cut_short(vec![task.claim], hand, error).await,
         }
     }
 

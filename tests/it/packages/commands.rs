@@ -53,7 +53,7 @@ both_databases! {
         assert_eq!(efface(&house, &["jobs", "package", &job, "--output", gone.to_str().unwrap()]).status.code(), Some(1));
         assert!(!gone.exists(), "half a file is left");
         let actors: Vec<_> = audited(&house).await.into_iter().map(|(actor, action, _)| (actor, action)).collect();
-        let expected = ["export", "export", "create", "delete"].map(|action| ("operator".to_owned(), action.to_owned()));
+        let expected = ["read", "export", "export", "create", "delete"].map(|action| ("operator".to_owned(), action.to_owned()));
         assert_eq!(actors, expected);
     }
 

@@ -151,7 +151,24 @@ impl Note for LogPlace {
     }
 }
 
+/// Takes longer than a transaction is planned for, as when it waits for somebody.
+struct Slow;
+
+impl Note for Slow {
+    async fn note(&self, tx: &DatabaseTransaction, _: &Batch) -> Result<(), StoreError> {
+        tx.execute_unprepared("SELECT pg_sleep(0.1)").await?;
+        Ok(())
+    }
+}
+
 on_postgres! {
+    async fn what_is_noted_of_a_batch_has_more_time_than_the_batch(house: House) {
+        house.with_many_visits(MANY).await;
+        let limits = Limits { transaction_max: Duration::from_millis(20), rows_max: Some(1), ..limits() };
+        let purged = purge(house.store(), &expiry(), &limits, None, &Slow, &Shutdown::new()).await.unwrap();
+        assert_eq!(purged.rows, 1);
+    }
+
     /// Batches need not wait for the server's disk, but the run does before it says what it did.
     async fn what_a_run_returns_is_on_the_disk(house: House) {
         for is_within in [true, false] {

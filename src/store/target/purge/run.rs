@@ -175,6 +175,12 @@ impl<'a, N: Note> Run<'a, N> {
         let worked = begun.elapsed();
         let mut batch = Batch { rows, took: worked, resume: resume.to_owned() };
         if rows > 0 {
+            if self.store.backend() == DbBackend::Postgres {
+                // The rows are the app's, and were not to be waited for; what is noted is ours.
+                let patience =
+                    Patience { lock: self.limits.statement_timeout, statement: self.limits.statement_timeout };
+                tx.execute_unprepared(&timeouts(patience)).await?;
+            }
             self.note.note(&tx, &batch).await?;
         }
         if self.limits.dry_run {
@@ -281,13 +287,16 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
 /// PostgreSQL's settings of one transaction. The plan is to read a range of pages: one through an index would read all
 /// that is due for every range. Where a policy would hide rows, the statement fails rather than leaving them.
 fn settings(patience: Patience, plan_cache_mode: &str) -> String {
-    let ms = |time: Duration| time.as_millis().clamp(1, 86_400_000);
     format!(
-        "SET LOCAL lock_timeout={}; SET LOCAL statement_timeout={}; SET LOCAL TimeZone='UTC'; SET LOCAL row_security=off; \
+        "{}; SET LOCAL TimeZone='UTC'; SET LOCAL row_security=off; \
          SET LOCAL enable_hashjoin=on; SET LOCAL enable_nestloop=off; SET LOCAL enable_indexscan=off; \
          SET LOCAL enable_indexonlyscan=off; SET LOCAL enable_bitmapscan=off; SET LOCAL enable_tidscan=on; \
          SET LOCAL plan_cache_mode={plan_cache_mode}",
-        ms(patience.lock),
-        ms(patience.statement),
+        timeouts(patience),
     )
+}
+
+fn timeouts(patience: Patience) -> String {
+    let ms = |time: Duration| time.as_millis().clamp(1, 86_400_000);
+    format!("SET LOCAL lock_timeout={}; SET LOCAL statement_timeout={}", ms(patience.lock), ms(patience.statement))
 }
