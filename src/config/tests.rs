@@ -126,7 +126,7 @@ fn all_problems_are_reported_at_once_with_key_origin_and_expectation() {
         ("EFFACE_DATABASE_URL", "postgres://root:hunter2@db/app"),
         ("DATABASE_URL", "mysql://root:hunter2@db/app"),
         ("EFFACE__BROKER__URL_FILE", "/nowhere/at/all"),
-        ("EFFACE__BROKER__PREFETCH", "100"),
+        ("EFFACE__BROKER__PREFETCH", "10"),
     ];
     insta::assert_snapshot!(load(file, &env, &[]).unwrap_err().join("\n"));
 }
