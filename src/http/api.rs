@@ -21,6 +21,7 @@
 //! One route asks for no token of the API: whoever fetches a data request package brings that of a link.
 
 pub mod audit;
+mod body;
 mod cursor;
 mod exports;
 pub mod holds;

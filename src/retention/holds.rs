@@ -62,7 +62,7 @@ impl Held {
     /// # Errors
     /// When they have changed: the batch must roll back, and the pass begin again.
     pub(super) async fn still(&self, conn: &impl ConnectionTrait) -> Result<(), StoreError> {
-        if Self::read(conn).await? == *self { Ok(()) } else { Err(StoreError::Conflict(CHANGED.to_owned())) }
+        if Self::read(conn).await? == *self { Ok(()) } else { Err(StoreError::Refused(CHANGED.to_owned())) }
     }
 
     /// What is held of a table. `below` are the tables whose rows go with its rows; with `only_listed`, nothing goes of a

@@ -150,7 +150,7 @@ impl Common<'_> {
             }
             // Whoever took the lease says what became of this row.
             Err(_) if self.lease.is_lost() => return Err(RetentionError::Lost),
-            Err(StoreError::Conflict(why)) if why == holds::CHANGED => {
+            Err(StoreError::Refused(why)) if why == holds::CHANGED => {
                 Ending { error: Some(holds::CHANGED.to_owned()), ..nothing }
             }
             Err(error) => Ending { rows_held, ..failed(&error) },

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
+use super::body;
 use super::jobs::{PathId, job_id};
 use super::jobs_source::unavailable;
 use super::{ApiState, query};
@@ -48,14 +49,13 @@ impl<S: Send + Sync> FromRequest<S> for Wish {
         query::none(request.uri())?;
         let job_id = job_id(request.extract_parts::<Path<String>>().await)?;
         let caller = request.extensions().get::<Caller>().cloned().ok_or(Problem::NoToken)?;
-        let body = read_body(request.into_body()).await?;
-        let body: WishBody = if body.trim_ascii().is_empty() {
+        let sent = read_body(request.into_body()).await?;
+        let wish: WishBody = if sent.trim_ascii().is_empty() {
             WishBody::default()
         } else {
-            serde_json::from_slice(&body)
-                .map_err(|_| Problem::BadBody { reason: r#"send nothing, or {"ageRecipient": "age1…"}"# })?
+            body::object(&sent).ok_or(Problem::BadBody { reason: r#"send nothing, or {"ageRecipient": "age1…"}"# })?
         };
-        let recipient = body.age_recipient.as_deref().map(str::parse).transpose();
+        let recipient = wish.age_recipient.as_deref().map(str::parse).transpose();
         let recipient =
             recipient.map_err(|_| Problem::BadBody { reason: "`ageRecipient` is no age recipient, age1…" })?;
         Ok(Self { caller, job_id, recipient })

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use entity::legal_hold::{HoldScope, Model};
 use serde::Serialize;
 
+use super::body::object;
 use super::jobs_source::unavailable;
 use super::{ApiState, Cursor, query};
 use crate::hold::{self, Filter, HoldError, Wish};
@@ -103,7 +104,7 @@ pub(super) async fn place(
 ) -> Result<Response, Problem> {
     query::none(request.uri())?;
     let body = Pii::new(read_body(request.into_body()).await?);
-    let wish: Wish = serde_json::from_slice(body.expose()).map_err(|_| Problem::BadBody {
+    let wish: Wish = object(body.expose()).ok_or(Problem::BadBody {
         reason: r#"send {"shop": …, "table": …, "subject": {"customerId": …, "email": …, "phone": …, "orderIds": […]}, "reason": …, "reviewAt": …}, as far as it applies"#,
     })?;
     let hold = api.place_hold(&caller, &wish).await?;

@@ -6,6 +6,7 @@ use axum::http::Uri;
 use axum::{Json, RequestExt as _};
 use serde::Deserialize;
 
+use super::body::object;
 use super::view::{JobPage, JobView};
 use super::{ApiState, query};
 use crate::erasure::preview::Preview;
@@ -87,8 +88,8 @@ fn command(body: &[u8]) -> Result<Command, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(Command { reason: None, plan_hash: None });
     }
-    let mut command: Command = serde_json::from_slice(body)
-        .map_err(|_| Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
+    let mut command: Command =
+        object(body).ok_or(Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
     if command.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
         return Err(Problem::BadBody { reason: "the reason is longer than 500 characters" });
     }

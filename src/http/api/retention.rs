@@ -10,9 +10,9 @@ use axum::{Json, RequestExt as _};
 use chrono::{DateTime, Utc};
 use entity::retention_run::Model;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::body;
 use super::jobs_source::unavailable;
 use super::{ApiState, Cursor, query};
 use crate::audit::Actor;
@@ -173,8 +173,8 @@ pub(super) async fn choose(
     query::none(request.uri())?;
     let path: PathDomain = request.extract_parts().await;
     let domain = domain(path)?;
-    let body = read_body(request.into_body()).await?;
-    let Days { data_retention_days: days } = serde_json::from_slice(&body).map_err(|_| WANTED)?;
+    let sent = read_body(request.into_body()).await?;
+    let Days { data_retention_days: days } = body::object(&sent).ok_or(WANTED)?;
     let actor = Actor::Operator(caller.name.to_string());
     let chosen = api.retention()?.choose(actor, &domain, days).await.map_err(problem)?;
     chosen.map(Json).ok_or(WANTED)
@@ -191,15 +191,12 @@ pub(super) async fn start(
     request: Request,
 ) -> Result<Response, Problem> {
     query::none(request.uri())?;
-    let body = read_body(request.into_body()).await?;
-    let start: Start = if body.trim_ascii().is_empty() {
+    let sent = read_body(request.into_body()).await?;
+    let start: Start = if sent.trim_ascii().is_empty() {
         Start::default()
     } else {
         let reason = r#"send nothing, or {"dryRun": …, "table": …, "shop": …, "approve": …}, as far as it applies"#;
-        // A list would be taken for the fields in their order: nobody may start a run by sending one.
-        let object: serde_json::Map<String, Value> =
-            serde_json::from_slice(&body).map_err(|_| Problem::BadBody { reason })?;
-        serde_json::from_value(Value::Object(object)).map_err(|_| Problem::BadBody { reason })?
+        body::object(&sent).ok_or(Problem::BadBody { reason })?
     };
     let wish = Wish {
         actor: Actor::Operator(caller.name.to_string()),

@@ -14,9 +14,11 @@ pub async fn strays(
     (table, column): (&Ident, &Ident),
     (shop, key): (&ShopTable, &Ident),
 ) -> Result<u64, StoreError> {
+    // Grouped first, so that each shop is looked for once, however many rows name it.
     let sql = format!(
-        r#"SELECT count(*) AS "n" FROM {table} AS t WHERE NOT EXISTS
-           (SELECT 1 FROM {} AS s WHERE CAST(s.{key} AS text)=CAST(t.{column} AS text))"#,
+        r#"SELECT CAST(coalesce(sum(g."n"),0) AS bigint) AS "n"
+           FROM (SELECT CAST(t.{column} AS text) AS "key", count(*) AS "n" FROM {table} AS t GROUP BY 1) AS g
+           WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE CAST(s.{key} AS text)=g."key")"#,
         shop.table
     );
     let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await;

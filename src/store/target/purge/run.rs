@@ -177,11 +177,18 @@ impl<'a, N: Note> Run<'a, N> {
         if rows > 0 {
             if self.store.backend() == DbBackend::Postgres {
                 // The rows are the app's, and were not to be waited for; what is noted is ours.
-                let patience =
-                    Patience { lock: self.limits.statement_timeout, statement: self.limits.statement_timeout };
+                let patience = Patience { lock: self.limits.lock_timeout, statement: self.limits.statement_timeout };
                 tx.execute_unprepared(&timeouts(patience)).await?;
             }
-            self.note.note(&tx, &batch).await?;
+            match self.note.note(&tx, &batch).await {
+                Ok(()) => {}
+                // Somebody has locked what is to be noted: as if it were one of the rows.
+                Err(error) if error.is_contention() => {
+                    tx.rollback().await?;
+                    return Ok(Outcome::Locked);
+                }
+                Err(error) => return Err(error),
+            }
         }
         if self.limits.dry_run {
             tx.rollback().await?;
