@@ -2,15 +2,15 @@
 
 pub mod data_map;
 mod doors;
+mod error;
 pub mod keys;
+mod open;
 pub mod retention;
 mod signer;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use entity::sealing_key::KeyPurpose;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,77 +21,38 @@ use crate::audit::Actor;
 use crate::broker::{Broker, BrokerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::erasure::check::Finding;
-use crate::erasure::data_map::{DataMap, Problems, REFERENCE};
 use crate::erasure::mask::Masker;
-use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::erasure::stores::Stores;
 use crate::evidence::bundle::gather::Bundles;
-use crate::evidence::log::{Log, LogSettings};
+use crate::evidence::log::Log;
 use crate::evidence::receipt::Signer;
-use crate::export::{Exporter, LinkSettings, Packages};
+use crate::export::{Exporter, Packages};
 use crate::hold::Holds;
 use crate::http;
 use crate::intake::Intake;
 use crate::job::approval::{Approval, ApprovalPolicy, Planner};
-use crate::job::legal_hold;
 use crate::job::run::{Tools, Worker, WorkerSettings};
 use crate::job::settle::Settler;
 use crate::job::wake::Wake;
 use crate::retry::RetryPolicy;
 use crate::scheduler::{self, SchedulerSettings};
-use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
+use crate::seal::{ContentKeys, Keyring};
 use crate::shutdown::Shutdown;
-use crate::store::{PoolLimits, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::suppression::ledger::LedgerFile;
-use crate::suppression::{Settings, Suppression, Tombstones};
+use crate::suppression::{Suppression, Tombstones};
 use crate::webhook::Secrets;
 
+pub use error::AppError;
+use open::{build_holds, exporter, open_log, packages};
+pub use open::{
+    data_map_text, load_keys, open_bundles, open_holds, open_packages, open_store, open_stores, prepare_tables,
+    read_data_map, suppression_settings,
+};
 pub use signer::signer;
 
-/// Data requests that a process collects at the same time: each holds a connection for long.
-const READERS_MAX: usize = 4;
 /// How long tasks may take to come to an end once a shutdown has begun.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// Why the house cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    #[error("the database at {0} cannot be used")]
-    Database(String, #[source] StoreError),
-    #[error("the tables could not be brought up to date")]
-    Migration(#[from] migration::MigrationError),
-    #[error("{0} migration(s) are pending; run `efface migrate up`, or set database.auto_migrate = true")]
-    Pending(usize),
-    #[error("the keys at {0} cannot be used")]
-    Keys(PathBuf, #[source] KeyringError),
-    #[error("keys.file is not set; make one with `efface keys generate --output FILE`, or use a SQLite file")]
-    NoKeysFile,
-    #[error("webhooks.secrets is empty: without the app's secret no webhook can be verified")]
-    NoSecret,
-    #[error("data_map.file {0} cannot be read")]
-    DataMapFile(PathBuf, #[source] std::io::Error),
-    #[error(transparent)]
-    DataMap(#[from] Problems),
-    #[error("{}", data_map::told(.0))]
-    Findings(Vec<Finding>),
-    #[error("cannot listen on {0}")]
-    Listen(std::net::SocketAddr, #[source] std::io::Error),
-}
-
-impl AppError {
-    /// Whether the configuration is at fault, as opposed to something that does not answer.
-    pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::NoKeysFile
-                | Self::NoSecret
-                | Self::DataMapFile(..)
-                | Self::DataMap(_)
-                | Self::Findings(_)
-                | Self::Keys(..)
-        )
-    }
-}
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,170 +65,6 @@ pub struct Roles {
 impl Roles {
     /// Everything in one process.
     pub const ALL: Self = Self { http: true, worker: true, scheduler: true };
-}
-
-/// Opens Efface's own database.
-///
-/// # Errors
-/// [`AppError::Database`].
-pub async fn open_store(config: &Config) -> Result<Store, AppError> {
-    let url = &config.database.url;
-    Store::connect(url.expose(), limits(config)).await.map_err(|error| AppError::Database(url.masked(), error))
-}
-
-fn limits(config: &Config) -> PoolLimits {
-    PoolLimits {
-        connections_max: config.database.connections_max,
-        idle_in_transaction_timeout: config.jobs.lease,
-        ..PoolLimits::default()
-    }
-}
-
-/// Brings the tables up to date, or makes sure that they are.
-///
-/// # Errors
-/// [`AppError::Migration`], or [`AppError::Pending`] when it may not change them.
-pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppError> {
-    let reference = config.database.reference_schema;
-    if config.database.auto_migrate {
-        let applied = migration::up(store.db(), reference).await?;
-        if !applied.steps.is_empty() {
-            tracing::info!(steps = ?applied.steps, "applied migrations");
-        }
-        return Ok(());
-    }
-    let pending = migration::status(store.db(), reference).await?.iter().filter(|step| !step.applied).count();
-    if pending == 0 { Ok(()) } else { Err(AppError::Pending(pending)) }
-}
-
-/// Reads the data map.
-///
-/// # Errors
-/// All problems that show without a database, at once.
-pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
-    let map = match &config.data_map.file {
-        None => DataMap::reference(),
-        Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(|e| AppError::DataMapFile(file.clone(), e))?;
-            DataMap::parse(&text)?
-        }
-    };
-    let keys = config.data_map.match_keys.iter();
-    let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
-    Ok(map.with_match_keys(keys.collect())?.with_retention(&config.retention.policies)?)
-}
-
-/// The data map's text, as bundles enclose it; none when its file cannot be read any more.
-pub fn data_map_text(config: &Config) -> Option<String> {
-    let file = config.data_map.file.as_ref();
-    file.map_or_else(|| Some(REFERENCE.to_owned()), |file| std::fs::read_to_string(file).ok())
-}
-
-/// Makes what gathers evidence bundles, for commands that need no more of the house.
-///
-/// # Errors
-/// When the keys cannot be used.
-pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
-    let keyring = load_keys(config)?;
-    let log = open_log(config, store, clock, &keyring);
-    Ok(Bundles::new(store.clone(), log, signer(config, &keyring), data_map_text(config)))
-}
-
-/// Reads the data map and holds its default store's part against the live schema.
-///
-/// # Errors
-/// All problems of the map at once.
-pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppError> {
-    let map = read_data_map(config)?;
-    let limits = limits(config);
-    let addresses = config.stores.iter().map(|(name, entry)| Address {
-        name: name.clone(),
-        url: Pii::new(entry.url.expose().to_owned()),
-        limits,
-    });
-    match Stores::new(&map, store.clone(), addresses.collect()).await {
-        Ok(stores) => Ok(stores),
-        Err(StoresError::Map(problems)) => Err(problems.into()),
-        Err(StoresError::Store(error)) => Err(AppError::Database(config.database.url.masked(), error)),
-    }
-}
-
-/// What the configuration says of tombstones.
-pub fn suppression_settings(config: &Config) -> Settings {
-    let hours = config.suppression.sweeps_hours.iter();
-    Settings {
-        keep: TimeDelta::days(i64::from(config.suppression.keep_days)),
-        sweeps: hours.map(|hours| TimeDelta::hours(i64::from(*hours))).collect(),
-        function: config.suppression.sql_function,
-        due: TimeDelta::days(i64::from(config.jobs.due_days)),
-    }
-}
-
-/// Reads the keys; in embedded mode they are made when there are none.
-///
-/// # Errors
-/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
-pub fn load_keys(config: &Config) -> Result<Keyring, AppError> {
-    let path = config.keys_file().ok_or(AppError::NoKeysFile)?;
-    let made_when_missing = config.keys.file.is_none();
-    if made_when_missing && !path.exists() {
-        make_keys(&path)?;
-    }
-    Keyring::load(&path).map_err(|error| AppError::Keys(path, error))
-}
-
-fn make_keys(path: &Path) -> Result<(), AppError> {
-    match Keyring::generate().write_new(path) {
-        Ok(()) => {
-            tracing::info!(file = %path.display(), "made new keys; back this file up, and keep it apart from the database");
-            Ok(())
-        }
-        // Another process of the same start was faster: its keys are ours.
-        Err(KeyringError::Exists { .. }) => Ok(()),
-        Err(error) => Err(AppError::Keys(path.to_owned(), error)),
-    }
-}
-
-/// The desk that hands out data request packages, for a process that runs nothing else.
-///
-/// # Errors
-/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
-pub fn open_packages(config: &Config, store: &Store, clock: Clock) -> Result<Packages, AppError> {
-    let keyring = Arc::new(load_keys(config)?);
-    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
-    Ok(packages(config, store.clone(), keys, keyring, clock))
-}
-
-fn packages(config: &Config, store: Store, keys: ContentKeys, keyring: Arc<Keyring>, clock: Clock) -> Packages {
-    let public_url = config.export.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
-    let links = LinkSettings { public_url, valid: TimeDelta::hours(config.export.link_hours.into()) };
-    Packages::new(store, keys, keyring, clock, links)
-}
-
-/// The room of legal holds, for a command that opens no house.
-///
-/// # Errors
-/// When the keys or the data map cannot be used.
-pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
-    let keyring = Arc::new(load_keys(config)?);
-    let stores = open_stores(config, store).await?;
-    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
-    Ok(build_holds(store, clock, &keyring, &keys, &stores))
-}
-
-fn build_holds(store: &Store, clock: &Clock, keyring: &Arc<Keyring>, keys: &ContentKeys, stores: &Stores) -> Holds {
-    Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(stores))
-}
-
-/// Leaves half of the connections to everybody else: each collection keeps one for its snapshot.
-fn exporter(config: &Config, stores: &Stores, keys: &ContentKeys) -> Exporter {
-    let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
-    Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers)
-}
-
-fn open_log(config: &Config, store: &Store, clock: &Clock, keyring: &Keyring) -> Log {
-    let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
-    Log::new(store.clone(), clock.clone(), keyring, settings)
 }
 
 /// The house with all its rooms, not yet open.

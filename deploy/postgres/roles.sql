@@ -24,13 +24,14 @@ GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper;
 
 -- The log: a writer appends and reads, and that is all. It cannot even give an entry a place. An auditor's reading is an
 -- entry as well.
-REVOKE ALL ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" FROM PUBLIC, efface_writer, efface_keeper;
-GRANT SELECT ON "AuditLog", "AuditTree", "AuditTile", "AuditCheckpoint" TO efface_writer, efface_keeper, efface_auditor;
+REVOKE ALL ON "AuditLog", "AuditSpan", "AuditTree", "AuditTile", "AuditCheckpoint" FROM PUBLIC, efface_writer, efface_keeper;
+GRANT SELECT ON "AuditLog", "AuditSpan", "AuditTree", "AuditTile", "AuditCheckpoint" TO efface_writer, efface_keeper, efface_auditor;
 GRANT INSERT ("id", "actorType", "actorId", "action", "resourceType", "resourceId", "shopDomain", "metadata", "ipAddress",
   "salt", "createdAt") ON "AuditLog" TO efface_writer, efface_keeper, efface_auditor;
 
 -- The keeper places, signs and prunes. The triggers hold it to placing once and pruning below the published minimum.
-GRANT UPDATE ("leafIndex", "leafHash", "salt"), DELETE ON "AuditLog" TO efface_keeper;
-GRANT UPDATE ("size", "minimumIndex", "policy") ON "AuditTree" TO efface_keeper;
+GRANT DELETE ON "AuditLog" TO efface_keeper;
+GRANT INSERT, DELETE ON "AuditSpan" TO efface_keeper;
+GRANT UPDATE ("size", "settled", "minimumIndex", "policy") ON "AuditTree" TO efface_keeper;
 GRANT INSERT, UPDATE ("hashes") ON "AuditTile" TO efface_keeper;
 GRANT INSERT ON "AuditCheckpoint" TO efface_keeper;

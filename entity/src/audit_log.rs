@@ -22,10 +22,7 @@ text_enum! {
     }
 }
 
-/// An audit entry. Written in the transaction of the act; nothing but its place in the tree is set later.
-///
-/// PostgreSQL's table has one column more, `ordinal`, which it fills itself: the order in which entries were taken in, and
-/// in which they are placed. On SQLite that is the `rowid`.
+/// An audit entry. Written in the transaction of the act, and never again.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "AuditLog", rename_all = "camelCase")]
@@ -58,13 +55,11 @@ pub struct Model {
     pub ip_address: Option<String>,
     /// When it was done. Set on append; never changes.
     pub created_at: DateTimeUtc,
-    /// 32 random bytes that the salts of its fields come from, so that nobody can guess a field from the tree. Set on append
-    /// (by the sequencer for entries of before); never changes after.
-    pub salt: Option<Vec<u8>>,
-    /// Its number in the tree, without gaps. Set once by the sequencer, after the append has committed; never changes after.
-    pub leaf_index: Option<i64>,
-    /// Its leaf's hash (32 bytes). Set together with `leafIndex`; never changes after.
-    pub leaf_hash: Option<Vec<u8>>,
+    /// 32 random bytes that the salts of its fields come from, so that nobody can guess a field from the tree. Set on append;
+    /// never changes.
+    pub salt: Vec<u8>,
+    /// The number that the database gave it. Its place in the tree is in `"AuditSpan"`.
+    pub ordinal: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

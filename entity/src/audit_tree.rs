@@ -20,6 +20,8 @@ pub struct Model {
     /// The signed note that publishes the minimum index. Set together with it.
     #[sea_orm(column_type = "Text", nullable)]
     pub policy: Option<String>,
+    /// Every entry with a number up to it has its place. Raised by the sequencer.
+    pub settled: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

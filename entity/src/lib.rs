@@ -14,6 +14,7 @@ pub mod source;
 pub mod gdpr_job;
 pub mod webhook_log;
 pub mod audit_log;
+pub mod audit_span;
 pub mod audit_tree;
 pub mod audit_tile;
 pub mod audit_checkpoint;

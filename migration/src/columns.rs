@@ -117,3 +117,11 @@ pub(crate) fn named_index(
     }
     index
 }
+
+/// Statements that no builder can say, one after the other.
+pub(crate) async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}

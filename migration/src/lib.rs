@@ -21,6 +21,7 @@ mod m20261121_000009_retention;
 mod m20261121_000010_audit_tree;
 mod m20261121_000012_row_storage;
 mod m20261121_000020_audit_order;
+mod m20261121_000021_audit_spans;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_audit_tree::Migration),
             Box::new(m20261121_000012_row_storage::Migration),
             Box::new(m20261121_000020_audit_order::Migration),
+            Box::new(m20261121_000021_audit_spans::Migration),
         ]
     }
 

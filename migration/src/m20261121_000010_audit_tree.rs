@@ -4,7 +4,7 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use crate::columns::{Columns, named_index, null, or, table};
+use crate::columns::{Columns, execute, named_index, null, or, table};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -22,10 +22,29 @@ const HEAD: [(DbBackend, &str); 2] = [
     ),
 ];
 
+/// What refuses for all; tiles only grow, checkpoints only come, the head never goes back.
+const POSTGRES: [&str; 6] = [
+    r"CREATE FUNCTION efface_guard_audit_tables() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation'; END $$",
+    r#"CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree" FOR EACH ROW
+       WHEN (NEW."id" <> OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
+         OR NEW."minimumIndex" > NEW."size") EXECUTE FUNCTION efface_guard_audit_tables()"#,
+    r#"CREATE TRIGGER "AuditTree_guard_delete" BEFORE DELETE ON "AuditTree"
+       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
+    r#"CREATE TRIGGER "AuditTile_guard" BEFORE UPDATE ON "AuditTile" FOR EACH ROW
+       WHEN (NEW."level" <> OLD."level" OR NEW."number" <> OLD."number"
+         OR substring(NEW."hashes" FROM 1 FOR octet_length(OLD."hashes")) <> OLD."hashes")
+       EXECUTE FUNCTION efface_guard_audit_tables()"#,
+    r#"CREATE TRIGGER "AuditTile_guard_delete" BEFORE DELETE ON "AuditTile"
+       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
+    r#"CREATE TRIGGER "AuditCheckpoint_guard" BEFORE UPDATE OR DELETE ON "AuditCheckpoint"
+       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
+];
+
 /// An entry changes once, when it gets its place below the tree's size (and its salt, if it was written without one); it
-/// goes only when the published minimum has passed it. Tiles only grow, checkpoints only come, the head never goes back.
-const POSTGRES: [&str; 13] = [
-    r#"CREATE FUNCTION efface_guard_audit_deletes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+/// goes only when the published minimum has passed it.
+const POSTGRES_LOG: [&str; 7] = [
+    r#"CREATE OR REPLACE FUNCTION efface_guard_audit_deletes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
        BEGIN
          IF OLD."leafIndex" < (SELECT "minimumIndex" FROM "AuditTree") THEN RETURN OLD; END IF;
          RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation';
@@ -37,8 +56,6 @@ const POSTGRES: [&str; 13] = [
          END IF;
          RETURN NULL;
        END $$"#,
-    r"CREATE FUNCTION efface_guard_audit_tables() RETURNS trigger LANGUAGE plpgsql AS $$
-       BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation'; END $$",
     r#"CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog" FOR EACH ROW
        WHEN (NEW."leafIndex" IS NOT NULL OR NEW."leafHash" IS NOT NULL) EXECUTE FUNCTION efface_guard_audit_tables()"#,
     // A condition costs a tenth of a function for each row, and every entry is placed once.
@@ -56,42 +73,11 @@ const POSTGRES: [&str; 13] = [
        FOR EACH STATEMENT EXECUTE FUNCTION efface_guard_audit_places()"#,
     r#"CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
        FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_deletes()"#,
-    r#"CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree" FOR EACH ROW
-       WHEN (NEW."id" <> OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
-         OR NEW."minimumIndex" > NEW."size") EXECUTE FUNCTION efface_guard_audit_tables()"#,
-    r#"CREATE TRIGGER "AuditTree_guard_delete" BEFORE DELETE ON "AuditTree"
-       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
-    r#"CREATE TRIGGER "AuditTile_guard" BEFORE UPDATE ON "AuditTile" FOR EACH ROW
-       WHEN (NEW."level" <> OLD."level" OR NEW."number" <> OLD."number"
-         OR substring(NEW."hashes" FROM 1 FOR octet_length(OLD."hashes")) <> OLD."hashes")
-       EXECUTE FUNCTION efface_guard_audit_tables()"#,
-    r#"CREATE TRIGGER "AuditTile_guard_delete" BEFORE DELETE ON "AuditTile"
-       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
-    r#"CREATE TRIGGER "AuditCheckpoint_guard" BEFORE UPDATE OR DELETE ON "AuditCheckpoint"
-       FOR EACH ROW EXECUTE FUNCTION efface_guard_audit_tables()"#,
     r#"CREATE TRIGGER "AuditLog_guard_truncate" BEFORE TRUNCATE ON "AuditLog"
        FOR EACH STATEMENT EXECUTE FUNCTION efface_guard_audit_tables()"#,
 ];
 
-/// `INSERT OR REPLACE` would take a row away without a delete trigger, so an id that is there is refused as well.
-const SQLITE: [&str; 9] = [
-    r#"CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog"
-       WHEN NEW."leafIndex" IS NOT NULL OR NEW."leafHash" IS NOT NULL
-         OR EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
-       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
-    r#"CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
-         OLD."leafIndex" IS NULL AND length(NEW."leafHash") IS 32 AND length(NEW."salt") IS 32
-         AND NEW."leafIndex" >= 0 AND NEW."leafIndex" < (SELECT "size" FROM "AuditTree")
-         AND (OLD."salt" IS NULL OR NEW."salt" IS OLD."salt")
-         AND NEW."id" IS OLD."id" AND NEW."actorType" IS OLD."actorType" AND NEW."actorId" IS OLD."actorId"
-         AND NEW."action" IS OLD."action" AND NEW."resourceType" IS OLD."resourceType"
-         AND NEW."resourceId" IS OLD."resourceId" AND NEW."shopDomain" IS OLD."shopDomain"
-         AND NEW."metadata" IS OLD."metadata" AND NEW."ipAddress" IS OLD."ipAddress"
-         AND NEW."createdAt" IS OLD."createdAt")
-       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
-    r#"CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
-       WHEN OLD."leafIndex" IS NULL OR OLD."leafIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
-       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
+const SQLITE: [&str; 6] = [
     r#"CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree"
        WHEN NEW."id" IS NOT OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
          OR NEW."minimumIndex" > NEW."size"
@@ -110,8 +96,35 @@ const SQLITE: [&str; 9] = [
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
 ];
 
+/// `INSERT OR REPLACE` would take a row away without a delete trigger, so an id that is there is refused as well.
+const SQLITE_LOG: [&str; 3] = [
+    r#"CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog"
+       WHEN NEW."leafIndex" IS NOT NULL OR NEW."leafHash" IS NOT NULL
+         OR EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
+    r#"CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
+         OLD."leafIndex" IS NULL AND length(NEW."leafHash") IS 32 AND length(NEW."salt") IS 32
+         AND NEW."leafIndex" >= 0 AND NEW."leafIndex" < (SELECT "size" FROM "AuditTree")
+         AND (OLD."salt" IS NULL OR NEW."salt" IS OLD."salt")
+         AND NEW."id" IS OLD."id" AND NEW."actorType" IS OLD."actorType" AND NEW."actorId" IS OLD."actorId"
+         AND NEW."action" IS OLD."action" AND NEW."resourceType" IS OLD."resourceType"
+         AND NEW."resourceId" IS OLD."resourceId" AND NEW."shopDomain" IS OLD."shopDomain"
+         AND NEW."metadata" IS OLD."metadata" AND NEW."ipAddress" IS OLD."ipAddress"
+         AND NEW."createdAt" IS OLD."createdAt")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
+    r#"CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
+       WHEN OLD."leafIndex" IS NULL OR OLD."leafIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
+];
+
 /// Names of SQLite's triggers on the table that stays when this step is taken back.
 const SQLITE_ON_LOG: [&str; 3] = ["AuditLog_guard_insert", "AuditLog_guard_update", "AuditLog_guard_delete"];
+
+/// The guards of entries that know their places themselves.
+pub(crate) async fn guard_log(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let is_postgres = manager.get_database_backend() == DbBackend::Postgres;
+    execute(manager, if is_postgres { &POSTGRES_LOG } else { &SQLITE_LOG }).await
+}
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -149,16 +162,13 @@ impl MigrationTrait for Migration {
         manager.create_table(checkpoints).await?;
 
         let backend = manager.get_database_backend();
-        let guards: &[&str] = if backend == DbBackend::Postgres { &POSTGRES } else { &SQLITE };
         for (of, head) in HEAD {
             if of == backend {
                 manager.get_connection().execute_unprepared(head).await?;
             }
         }
-        for guard in guards {
-            manager.get_connection().execute_unprepared(guard).await?;
-        }
-        Ok(())
+        execute(manager, if backend == DbBackend::Postgres { &POSTGRES } else { &SQLITE }).await?;
+        guard_log(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

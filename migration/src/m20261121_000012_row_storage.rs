@@ -3,6 +3,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
+use crate::columns::execute;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -20,22 +22,17 @@ const DOWN: [&str; 3] = [
     r#"ALTER TABLE "DeletionReceipt" ALTER COLUMN "envelope" SET STORAGE EXTENDED"#,
 ];
 
-async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    if manager.get_database_backend() == DbBackend::Postgres {
-        for statement in statements {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-    }
-    Ok(())
+async fn on_postgres(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    if manager.get_database_backend() == DbBackend::Postgres { execute(manager, statements).await } else { Ok(()) }
 }
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, &UP).await
+        on_postgres(manager, &UP).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        execute(manager, &DOWN).await
+        on_postgres(manager, &DOWN).await
     }
 }

@@ -5,6 +5,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
+use crate::columns::execute;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -29,13 +31,6 @@ const DOWN: [&str; 3] = [
     r#"CREATE INDEX "AuditLog_unplaced_idx" ON "AuditLog" ("id") WHERE "leafIndex" IS NULL"#,
     r#"ALTER TABLE "AuditLog" DROP COLUMN "ordinal""#,
 ];
-
-async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    for statement in statements {
-        manager.get_connection().execute_unprepared(statement).await?;
-    }
-    Ok(())
-}
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

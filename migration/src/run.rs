@@ -142,6 +142,7 @@ pub const OWN_TABLES: &[&str] = &[
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
+    "AuditSpan",
     "AuditTree",
     "AuditTile",
     "AuditCheckpoint",

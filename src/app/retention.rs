@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{App, AppError, load_keys, open_log};
+use super::open::open_log;
+use super::{App, AppError, load_keys};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::stores::Stores;

@@ -1,9 +1,7 @@
 //! Reads the audit log for the doors, the newest first. (Doors know no SQL, and no store.)
 
-use entity::audit_log::Model;
-
 use crate::store::audit_log::query;
-pub use crate::store::audit_log::query::{Before, Filter};
+pub use crate::store::audit_log::query::{Before, Filter, Listed};
 use crate::store::{Store, StoreError};
 
 /// A page of entries, the newest first, and whether more follow.
@@ -15,7 +13,7 @@ pub async fn page(
     filter: &Filter,
     before: Option<&Before>,
     limit: u64,
-) -> Result<(Vec<Model>, bool), StoreError> {
+) -> Result<(Vec<Listed>, bool), StoreError> {
     let mut entries = query::list(store.db(), filter, before, limit + 1).await?;
     let more = entries.len() as u64 > limit;
     entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

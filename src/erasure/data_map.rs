@@ -28,10 +28,11 @@ pub const REFERENCE: &str = include_str!("../../config/data-map.toml");
 pub const DEFAULT_STORE: &str = "default";
 
 /// Efface's own tables: a map may not touch them.
-pub const OWN_TABLES: [&str; 18] = [
+pub const OWN_TABLES: [&str; 19] = [
     "GDPRJob",
     "WebhookLog",
     "AuditLog",
+    "AuditSpan",
     "AuditTree",
     "AuditTile",
     "AuditCheckpoint",

@@ -179,9 +179,8 @@ mod tests {
             metadata,
             ip_address: None,
             created_at: chrono::DateTime::from_timestamp_millis(1_800_000_000_123).unwrap(),
-            salt: None,
-            leaf_index: None,
-            leaf_hash: None,
+            salt: vec![7; 32],
+            ordinal: 1,
         }
     }
 

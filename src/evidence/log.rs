@@ -15,7 +15,7 @@ mod tiles;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
@@ -29,10 +29,10 @@ use crate::store::{Store, StoreError, audit_tree};
 
 pub use error::LogError;
 pub use prune::Pruned;
-pub use read::Sequenced;
+use sequence::Mark;
 pub use tiles::TilePath;
 
-pub use crate::store::audit_log::query::Filter;
+pub use crate::store::audit_log::query::{Filter, Placed};
 pub use crate::store::audit_tree::Head;
 pub use file::CheckpointFile;
 
@@ -105,6 +105,7 @@ pub struct Log {
     file: Option<CheckpointFile>,
     sign_every: Duration,
     stop_at: Option<StopAt>,
+    mark: Arc<Mutex<Mark>>,
 }
 
 impl fmt::Debug for Log {
@@ -143,6 +144,7 @@ impl Log {
             file: settings.file.map(CheckpointFile::new),
             sign_every: settings.sign_every,
             stop_at: None,
+            mark: Arc::default(),
         }
     }
 
@@ -191,7 +193,7 @@ impl Log {
     /// When the database does not answer.
     pub async fn measure(&self) -> Result<(), StoreError> {
         let head = self.head().await?;
-        let unplaced = place::count_unplaced(self.store.db()).await?;
+        let unplaced = place::count_unplaced(self.store.db(), head.settled).await?;
         let latest = audit_tree::latest(self.store.db(), &head.origin).await?;
         metrics::gauge!("efface_audit_log_size").set(in_gauge(head.size));
         metrics::gauge!("efface_audit_log_unplaced").set(in_gauge(unplaced));

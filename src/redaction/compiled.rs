@@ -72,6 +72,19 @@ impl Compiled {
         self.is_keyed
     }
 
+    /// Whether a rule may change the value at these keys, or anything in it.
+    pub fn touches<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> bool {
+        let mut node = &self.root;
+        for key in keys {
+            if node.rule.is_some() {
+                return true;
+            }
+            let Some(next) = node.keys.get(key) else { return false };
+            node = next;
+        }
+        true
+    }
+
     pub(super) fn root(&self) -> &Node {
         &self.root
     }

@@ -1,8 +1,8 @@
 //! One process keeps the clock for all: it starts retention runs on schedule, and rings the duties that one must ring.
 //!
-//! Leadership is a lease (`retention.lease_seconds`). A leader that dies loses it as soon as that is over; the next one finds in the lease's row which
-//! scheduled instant was dealt with last, and catches up on what was missed, once. Leadership is for economy: what a run
-//! does is fenced by the run's own lease.
+//! Leadership is a lease (`retention.lease_seconds`). A leader that dies loses it as soon as that is over; the next one finds
+//! in the lease's row which scheduled instant was dealt with last, and catches up on what was missed, once. Leadership is for
+//! economy: what a run does is fenced by the run's own lease.
 
 use std::fmt;
 use std::future::Future;

@@ -1,9 +1,10 @@
-//! Rows of `"AuditLog"`: append only. [`place`] gives them their place in the tree, [`query`] reads them, [`prune`] takes
-//! away what the tree's minimum index has passed; triggers refuse everything else.
+//! Rows of `"AuditLog"`: append only. [`place`] tells which have no place in the tree yet, [`span`] where the others stand,
+//! [`query`] reads them, [`prune`] takes away what the tree's minimum index has passed; triggers refuse everything else.
 
 pub mod place;
 pub mod prune;
 pub mod query;
+pub mod span;
 
 use chrono::{DateTime, Utc};
 use entity::audit_log::Action;

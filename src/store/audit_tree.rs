@@ -26,6 +26,8 @@ pub struct Head {
     pub minimum_index: u64,
     /// The signed note that says so.
     pub policy: Option<String>,
+    /// Every entry with a number up to it has its place.
+    pub settled: i64,
 }
 
 /// Hashes that stand next to each other on one level.
@@ -69,6 +71,7 @@ fn of_row(row: audit_tree::Model) -> Result<Head, StoreError> {
         size: whole("size", row.size)?,
         minimum_index: whole("minimumIndex", row.minimum_index)?,
         policy: row.policy,
+        settled: row.settled,
     })
 }
 
@@ -76,13 +79,16 @@ fn unreadable(table: &'static str, column: &'static str, id: &str, reason: &'sta
     StoreError::Row { table, column, id: id.to_owned(), reason }
 }
 
-/// Moves the tree's size from `from` to `to`. False when it was not `from` any more: somebody else has placed entries.
+/// Moves the tree's size from `from` to `to`, and raises the number up to which every entry has its place. False when
+/// the size was not `from` any more: somebody else has placed entries.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn grow(conn: &impl ConnectionTrait, from: u64, to: u64) -> Result<bool, StoreError> {
-    let sql = r#"UPDATE "AuditTree" SET "size"=$3 WHERE "id"=$1 AND "size"=$2"#;
-    let values = [Value::from(ID), Value::from(from.cast_signed()), Value::from(to.cast_signed())];
+pub async fn grow(conn: &impl ConnectionTrait, from: u64, to: u64, settled: i64) -> Result<bool, StoreError> {
+    let sql = r#"UPDATE "AuditTree" SET "size"=$3,"settled"=CASE WHEN "settled"<$4 THEN $4 ELSE "settled" END
+        WHERE "id"=$1 AND "size"=$2"#;
+    let (from, to) = (from.cast_signed(), to.cast_signed());
+    let values = [Value::from(ID), Value::from(from), Value::from(to), Value::from(settled)];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
 }

@@ -22,7 +22,8 @@ use efface::evidence::leaf::{self, EntrySalt};
 use efface::evidence::log::{Log, LogError, LogSettings};
 use efface::evidence::merkle::{Hash, Tree, verify_consistency, verify_inclusion};
 use efface::seal::Keyring;
-use entity::audit_log::{Action, Column, Entity, Model};
+use efface::store::audit_log::query::{self, Filter, Listed};
+use entity::audit_log::{Action, Model};
 use sea_orm::{EntityTrait as _, QueryOrder as _};
 use serde_json::json;
 
@@ -70,8 +71,20 @@ impl House {
         self.log().tend().await.map(|tended| tended.signed)
     }
 
+    /// All entries in the order of the tree, then those without a place.
+    pub async fn audit_entries(&self) -> Vec<Listed> {
+        let mut listed = query::list(self.store().db(), &Filter::default(), None, 1_000_000).await.unwrap();
+        listed.sort_by_key(|listed| (listed.index.unwrap_or(u64::MAX), listed.entry.ordinal));
+        listed
+    }
+
     pub async fn audit_rows(&self) -> Vec<Model> {
-        Entity::find().order_by_asc(Column::LeafIndex).all(self.store().db()).await.unwrap()
+        self.audit_entries().await.into_iter().map(|listed| listed.entry).collect()
+    }
+
+    /// How many entries have no place.
+    pub async fn unplaced(&self) -> u64 {
+        efface::store::audit_log::place::count_unplaced(self.store().db(), i64::MIN).await.unwrap()
     }
 
     /// Waits for a transaction of somebody who is gone, which the server may still be ending: it holds the head until then.
@@ -90,12 +103,10 @@ impl House {
         self.settle().await;
         let head = log.head().await.unwrap();
         let mut placed = 0;
-        for row in self.audit_rows().await {
-            let Some(index) = row.leaf_index else { continue };
-            let index = u64::try_from(index).unwrap();
-            let salt: [u8; 32] = row.salt.as_deref().unwrap().try_into().unwrap();
-            let hash = leaf::hash_of_entry(&row, &EntrySalt(salt));
-            assert_eq!(row.leaf_hash.as_deref(), Some(&hash[..]), "the leaf of {index}");
+        for Listed { entry, index } in self.audit_entries().await {
+            let Some(index) = index else { continue };
+            let salt: [u8; 32] = entry.salt.as_slice().try_into().unwrap();
+            let hash = leaf::hash_of_entry(&entry, &EntrySalt(salt));
             if let Some(before) = leaves.insert(index, hash) {
                 assert_eq!(before, hash, "the place {index} is another's now");
             }
@@ -104,6 +115,7 @@ impl House {
         assert!(leaves.keys().copied().eq(0..head.size), "{} leaves in a tree of {}", leaves.len(), head.size);
         assert!(placed >= head.size - head.minimum_index, "bodies above the minimum index are gone");
         let tree = Tree::new(leaves.values().copied());
+        assert!(head.size == 0 || log.root(head.size).await.unwrap() == tree.root(), "a leaf is not that of its row");
 
         let checkpoints = self.checkpoints().await;
         let file = std::fs::read(self.checkpoint_file()).ok().map(|note| SignedCheckpoint::parse(&note).unwrap());

@@ -47,3 +47,8 @@ async fn every_row_reads_back_as_it_was_written() {
 async fn ids_and_keys_are_enough_to_insert_into_the_reference_tables() {
     suite::ids_and_keys_are_enough_to_insert_into_the_reference_tables(House::postgres().await).await;
 }
+
+#[tokio::test]
+async fn places_of_the_audit_log_survive_up_and_down() {
+    suite::places_of_the_audit_log_survive_up_and_down(House::postgres().await).await;
+}

@@ -107,9 +107,8 @@ pub async fn own(db: &DatabaseConnection) {
             metadata: Some(json!({ "rows": 3 })),
             ip_address: None,
             created_at: early,
-            salt: Some(vec![8; 32]),
-            leaf_index: None,
-            leaf_hash: None,
+            salt: vec![8; 32],
+            ordinal: 1,
         }
     );
     evidence(db, early, late).await;

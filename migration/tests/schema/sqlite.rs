@@ -66,3 +66,8 @@ async fn an_iso_instant_of_the_app_stays_as_it_is() {
     let now: String = row.try_get("", "now").unwrap();
     assert!(now.len() == written.len() && now.ends_with('Z') && now.contains('T'), "{now}");
 }
+
+#[tokio::test]
+async fn places_of_the_audit_log_survive_up_and_down() {
+    suite::places_of_the_audit_log_survive_up_and_down(House::sqlite()).await;
+}

@@ -2,7 +2,7 @@
 
 use migration::{Applied, OWN_TABLES, REFERENCE_TABLES};
 use sea_orm_migration::prelude::SchemaManager;
-use sea_orm_migration::sea_orm::ConnectionTrait as _;
+use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
 use crate::house::House;
 use crate::{rows, snapshot};
@@ -143,6 +143,89 @@ pub async fn ids_and_keys_are_enough_to_insert_into_the_reference_tables(house: 
     let db = house.connect().await;
     migration::up(&db, true).await.unwrap();
     rows::reference_by_keys_alone(&db).await;
+    db.close().await.unwrap();
+    house.close().await;
+}
+
+/// A log whose entries knew their places themselves keeps every place, up and down.
+pub async fn places_of_the_audit_log_survive_up_and_down(house: House) {
+    let db = house.connect().await;
+    migration::up(&db, false).await.unwrap();
+    let steps = steps();
+    let since = steps.iter().position(|step| step == "m20261121_000021_audit_spans").unwrap();
+    let back = u32::try_from(steps.len() - 1 - since).unwrap();
+    migration::down(&db, false, Some(back)).await.unwrap();
+    let is_postgres = db.get_database_backend() == DbBackend::Postgres;
+    let (zeroes, hashes) = if is_postgres {
+        (
+            "decode(repeat('00', 32), 'hex')",
+            "decode(repeat('0a', 32) || repeat('0b', 32) || repeat('0c', 32) || repeat('0d', 32), 'hex')",
+        )
+    } else {
+        (
+            "zeroblob(32)",
+            "unhex('0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d0d')",
+        )
+    };
+    for n in 1..=6 {
+        db.execute_unprepared(&format!(
+            r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","createdAt","salt")
+               VALUES ('e{n}','system','x','read','x','x','2026-01-01T00:00:00.000+00:00',{})"#,
+            if n == 2 { "NULL" } else { zeroes }
+        ))
+        .await
+        .unwrap();
+    }
+    if is_postgres {
+        // Two from before there were numbers.
+        db.execute_unprepared(r#"ALTER TABLE "AuditLog" DISABLE TRIGGER USER"#).await.unwrap();
+        db.execute_unprepared(r#"UPDATE "AuditLog" SET "ordinal"=0 WHERE "id" IN ('e1','e2')"#).await.unwrap();
+        db.execute_unprepared(r#"ALTER TABLE "AuditLog" ENABLE TRIGGER USER"#).await.unwrap();
+    }
+    // The fourth committed late: it stands behind the fifth. The sixth has no place yet.
+    let standing = [("e1", 0, "0a"), ("e2", 1, "0b"), ("e3", 2, "0c"), ("e5", 3, "0d")];
+    db.execute_unprepared(r#"UPDATE "AuditTree" SET "size"=4"#).await.unwrap();
+    db.execute_unprepared(&format!(r#"INSERT INTO "AuditTile" VALUES (0,0,{hashes})"#)).await.unwrap();
+    for (id, place, byte) in standing {
+        let hash = if is_postgres {
+            format!("decode(repeat('{byte}',32),'hex')")
+        } else {
+            format!("unhex('{}')", byte.repeat(32))
+        };
+        db.execute_unprepared(&format!(
+            r#"UPDATE "AuditLog" SET "leafIndex"={place},"leafHash"={hash},"salt"=coalesce("salt",{zeroes}) WHERE "id"='{id}'"#
+        ))
+        .await
+        .unwrap();
+    }
+    let read = async |sql: &str| -> Vec<(String, Option<i64>)> {
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+        rows.iter().map(|row| (row.try_get("", "id").unwrap(), row.try_get("", "place").unwrap())).collect()
+    };
+    let expected = [("e1", Some(0)), ("e2", Some(1)), ("e3", Some(2)), ("e4", None), ("e5", Some(3)), ("e6", None)];
+    let expected = expected.map(|(id, place)| (id.to_owned(), place));
+    let hash = r#"SELECT "id", "leafIndex" AS "place" FROM "AuditLog" ORDER BY "id""#;
+    assert_eq!(read(hash).await, expected);
+
+    migration::up(&db, false).await.unwrap();
+    let by_span = r#"SELECT a."id", s."firstIndex" + a."ordinal" - s."firstOrdinal" AS "place" FROM "AuditLog" AS a
+        LEFT JOIN "AuditSpan" AS s ON a."ordinal" >= s."firstOrdinal" AND a."ordinal" < s."firstOrdinal" + s."length" ORDER BY a."id""#;
+    assert_eq!(read(by_span).await, expected);
+    let in_order = r#"SELECT "id", NULL AS "place" FROM "AuditLog" ORDER BY "ordinal""#;
+    let order: Vec<String> = read(in_order).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(order, ["e1", "e2", "e3", "e4", "e5", "e6"]);
+    let settled = r#"SELECT 'tree' AS "id", (SELECT count(*) FROM "AuditLog" WHERE "ordinal" <= "settled") AS "place" FROM "AuditTree""#;
+    assert_eq!(read(settled).await, [("tree".to_owned(), Some(3))], "an entry without a place is settled");
+
+    migration::down(&db, false, Some(back)).await.unwrap();
+    assert_eq!(read(hash).await, expected);
+    let in_hex = if is_postgres { r#"encode("leafHash",'hex')"# } else { r#"lower(hex("leafHash"))"# };
+    let hashes = format!(
+        r#"SELECT {in_hex} AS "id", "leafIndex" AS "place" FROM "AuditLog" WHERE "leafIndex" IS NOT NULL ORDER BY 2"#
+    );
+    assert_eq!(read(&hashes).await, standing.map(|(_, place, byte)| (byte.repeat(32), Some(place))));
+    migration::up(&db, false).await.unwrap();
+    assert_eq!(read(by_span).await, expected);
     db.close().await.unwrap();
     house.close().await;
 }

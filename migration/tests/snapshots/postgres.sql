@@ -19,16 +19,22 @@ CREATE TABLE "AuditLog" (
     metadata jsonb,
     "ipAddress" text,
     "createdAt" timestamp with time zone NOT NULL,
-    "leafIndex" bigint,
-    "leafHash" bytea,
-    salt bytea,
+    salt bytea NOT NULL,
     ordinal bigint NOT NULL,
-    CONSTRAINT "AuditLog_pkey" PRIMARY KEY (id)
+    CONSTRAINT "AuditLog_pkey" PRIMARY KEY (id),
+    CONSTRAINT "AuditLog_salt_check" CHECK ((octet_length(salt) = 32))
 );
 CREATE INDEX "AuditLog_createdAt_idx" ON public."AuditLog" USING btree ("createdAt");
-CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON public."AuditLog" USING btree ("leafIndex") WHERE ("leafIndex" IS NOT NULL);
+CREATE UNIQUE INDEX "AuditLog_ordinal_key" ON public."AuditLog" USING btree (ordinal);
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON public."AuditLog" USING btree ("resourceType", "resourceId");
-CREATE INDEX "AuditLog_unplaced_idx" ON public."AuditLog" USING btree (ordinal, id) WHERE ("leafIndex" IS NULL);
+
+CREATE TABLE "AuditSpan" (
+    "firstIndex" bigint NOT NULL,
+    "firstOrdinal" bigint NOT NULL,
+    length bigint NOT NULL,
+    CONSTRAINT "AuditSpan_pkey" PRIMARY KEY ("firstIndex")
+);
+CREATE UNIQUE INDEX "AuditSpan_firstOrdinal_key" ON public."AuditSpan" USING btree ("firstOrdinal");
 
 CREATE TABLE "AuditTile" (
     level integer NOT NULL,
@@ -43,6 +49,7 @@ CREATE TABLE "AuditTree" (
     size bigint NOT NULL DEFAULT 0,
     "minimumIndex" bigint NOT NULL DEFAULT 0,
     policy text,
+    settled bigint NOT NULL DEFAULT 0,
     CONSTRAINT "AuditTree_pkey" PRIMARY KEY (id)
 );
 

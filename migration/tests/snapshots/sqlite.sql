@@ -13,7 +13,8 @@ CREATE TRIGGER "AuditCheckpoint_guard_update" BEFORE UPDATE ON "AuditCheckpoint"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 CREATE TABLE "AuditLog" (
-    "id" text NOT NULL PRIMARY KEY,
+    "ordinal" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+    "id" text NOT NULL UNIQUE,
     "actorType" text NOT NULL,
     "actorId" text NOT NULL,
     "action" text NOT NULL,
@@ -23,30 +24,44 @@ CREATE TABLE "AuditLog" (
     "metadata" text NULL,
     "ipAddress" text NULL,
     "createdAt" text NOT NULL,
-    "leafIndex" integer NULL,
-    "leafHash" blob NULL ,
-    "salt" blob NULL);
+    "salt" blob NOT NULL CHECK (length("salt") = 32));
 CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
-       WHEN OLD."leafIndex" IS NULL OR OLD."leafIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
+       WHEN NOT coalesce((
+         SELECT OLD."ordinal" < s."firstOrdinal" + s."length"
+           AND s."firstIndex" + OLD."ordinal" - s."firstOrdinal" < (SELECT "minimumIndex" FROM "AuditTree")
+         FROM "AuditSpan" AS s WHERE s."firstOrdinal" <= OLD."ordinal" ORDER BY s."firstOrdinal" DESC LIMIT 1), false)
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditLog_guard_insert" BEFORE INSERT ON "AuditLog"
-       WHEN NEW."leafIndex" IS NOT NULL OR NEW."leafHash" IS NOT NULL
-         OR EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id")
+       WHEN EXISTS (SELECT 1 FROM "AuditLog" WHERE "id" = NEW."id" OR "ordinal" = NEW."ordinal")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog" WHEN NOT (
-         OLD."leafIndex" IS NULL AND length(NEW."leafHash") IS 32 AND length(NEW."salt") IS 32
-         AND NEW."leafIndex" >= 0 AND NEW."leafIndex" < (SELECT "size" FROM "AuditTree")
-         AND (OLD."salt" IS NULL OR NEW."salt" IS OLD."salt")
-         AND NEW."id" IS OLD."id" AND NEW."actorType" IS OLD."actorType" AND NEW."actorId" IS OLD."actorId"
-         AND NEW."action" IS OLD."action" AND NEW."resourceType" IS OLD."resourceType"
-         AND NEW."resourceId" IS OLD."resourceId" AND NEW."shopDomain" IS OLD."shopDomain"
-         AND NEW."metadata" IS OLD."metadata" AND NEW."ipAddress" IS OLD."ipAddress"
-         AND NEW."createdAt" IS OLD."createdAt")
+CREATE TRIGGER "AuditLog_guard_update" BEFORE UPDATE ON "AuditLog"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE INDEX "AuditLog_createdAt_idx" ON "AuditLog" ("createdAt");
-CREATE UNIQUE INDEX "AuditLog_leafIndex_key" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NOT NULL;
 CREATE INDEX "AuditLog_resourceType_resourceId_idx" ON "AuditLog" ("resourceType", "resourceId");
-CREATE INDEX "AuditLog_unplaced_idx" ON "AuditLog" ("leafIndex") WHERE "leafIndex" IS NULL;
+
+CREATE TABLE "AuditSpan" (
+    "firstIndex" integer NOT NULL,
+    "firstOrdinal" integer NOT NULL,
+    "length" integer NOT NULL, PRIMARY KEY ("firstIndex")
+);
+CREATE TRIGGER "AuditSpan_guard" BEFORE UPDATE ON "AuditSpan"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditSpan_guard_delete" BEFORE DELETE ON "AuditSpan"
+       WHEN OLD."firstIndex" + OLD."length" > (SELECT "minimumIndex" FROM "AuditTree")
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditSpan_guard_insert" BEFORE INSERT ON "AuditSpan"
+       WHEN NOT (NEW."length" >= 1 AND NEW."firstIndex" >= 0
+         AND NEW."firstIndex" = coalesce((SELECT s."firstIndex" + s."length" FROM "AuditSpan" AS s ORDER BY s."firstIndex" DESC LIMIT 1),
+           NEW."firstIndex")
+         AND NEW."firstIndex" + NEW."length" <= (SELECT "size" FROM "AuditTree")
+         AND NEW."length" = (SELECT count(*) FROM "AuditLog" AS a
+                             WHERE a."ordinal" >= NEW."firstOrdinal" AND a."ordinal" < NEW."firstOrdinal" + NEW."length")
+         AND NOT EXISTS (SELECT 1 FROM "AuditSpan" AS s
+                         WHERE s."firstOrdinal" >= NEW."firstOrdinal" AND s."firstOrdinal" < NEW."firstOrdinal" + NEW."length")
+         AND coalesce((SELECT s."firstOrdinal" + s."length" FROM "AuditSpan" AS s WHERE s."firstOrdinal" < NEW."firstOrdinal"
+                       ORDER BY s."firstOrdinal" DESC LIMIT 1) <= NEW."firstOrdinal", true))
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE UNIQUE INDEX "AuditSpan_firstOrdinal_key" ON "AuditSpan" ("firstOrdinal");
 
 CREATE TABLE "AuditTile" (
     "level" integer NOT NULL,
@@ -66,8 +81,8 @@ CREATE TABLE "AuditTree" (
     "origin" text NOT NULL,
     "size" integer NOT NULL DEFAULT 0,
     "minimumIndex" integer NOT NULL DEFAULT 0,
-    "policy" text NULL
-);
+    "policy" text NULL ,
+    "settled" integer NOT NULL DEFAULT 0);
 CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree"
        WHEN NEW."id" IS NOT OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
          OR NEW."minimumIndex" > NEW."size"

@@ -156,7 +156,7 @@ impl Bundles {
             let Some(last) = page.last() else { return Ok(events) };
             from = last.index + 1;
             for placed in page {
-                let salt = placed.entry.salt.as_deref().and_then(|salt| salt.try_into().ok());
+                let salt = placed.entry.salt.as_slice().try_into().ok();
                 let Some(salt) = salt else {
                     let (id, reason) = (placed.entry.id, "not 32 bytes");
                     return Err(StoreError::Row { table: "AuditLog", column: "salt", id, reason }.into());

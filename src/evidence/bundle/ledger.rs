@@ -101,8 +101,8 @@ fn shown(id: &str) -> String {
 }
 
 impl Kind {
-    /// Two writers' clocks may differ, and entries of one second stand in the order of their clocks: but nothing comes before
-    /// the beginning, and nothing after the end.
+    /// Nothing comes before the beginning, and nothing after the end. Between them, entries that were placed before the
+    /// database numbered them stand in the order of their writers' clocks, which may differ.
     fn rank(&self) -> u8 {
         match self {
             Self::Begins { .. } => 0,

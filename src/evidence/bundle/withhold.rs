@@ -40,11 +40,15 @@ impl<'a> Withholder<'a> {
             _ => (shop.to_owned(), self.policy.for_event(EVENT_TYPE, Some(shop))),
         };
         let (shop, compiled) = self.rules.insert(rules);
-        let mut masked = document(event);
+        let is_touched = |name: &str| match name.strip_prefix(METADATA) {
+            Some(fact) => compiled.touches(["metadata", fact]),
+            None => (name == "metadata" || ALWAYS.contains(&name)) && compiled.touches([name]),
+        };
+        let mut masked = document(event, is_touched);
         self.engine.apply(compiled, shop, &mut masked);
         let mut count = 0;
         for (name, field) in &mut event.fields {
-            let Some(told) = field.value().filter(|_| is_in_document(name)) else { continue };
+            let Some(told) = field.value().filter(|_| is_touched(name)) else { continue };
             let left = at(&masked, name);
             if left == Some(told) {
                 continue;
@@ -59,11 +63,11 @@ impl<'a> Withholder<'a> {
     }
 }
 
-/// An entry as the audit log shows it: the metadata as an object.
-fn document(event: &Event) -> Value {
+/// An entry as the audit log shows it, the metadata as an object: of its fields those that a rule may change.
+fn document(event: &Event, is_touched: impl Fn(&str) -> bool) -> Value {
     let (mut document, mut metadata) = (Map::new(), Map::new());
     for (name, field) in &event.fields {
-        let Some(value) = field.value().cloned() else { continue };
+        let Some(value) = field.value().filter(|_| is_touched(name)).cloned() else { continue };
         match name.strip_prefix(METADATA) {
             Some(fact) => metadata.insert(fact.to_owned(), value),
             None => document.insert(name.clone(), value),
@@ -73,10 +77,6 @@ fn document(event: &Event) -> Value {
         document.insert("metadata".to_owned(), Value::Object(metadata));
     }
     Value::Object(document)
-}
-
-fn is_in_document(name: &str) -> bool {
-    name.starts_with(METADATA) || name == "metadata" || ALWAYS.contains(&name)
 }
 
 fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {

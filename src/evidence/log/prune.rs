@@ -38,7 +38,7 @@ impl Log {
     pub async fn prune(&self, cutoff: DateTime<Utc>) -> Result<Pruned, LogError> {
         let minimum_index = self.raise_minimum(cutoff).await?;
         let mut rows = 0;
-        while let Some(first) = prune::first_body(self.store.db()).await?.filter(|first| *first < minimum_index) {
+        while let Some(first) = prune::first_body(self.store.db(), minimum_index).await? {
             let tx = self.store.begin_write().await?;
             rows += prune::delete(&*tx, first, minimum_index.min(first + BATCH)).await?;
             self.at(Step::Deleted)?;
@@ -56,7 +56,7 @@ impl Log {
         let tx = self.store.begin_write().await?;
         let head = audit_tree::head_locked(&*tx).await?;
         let minimum = self.minimum(&tx, &head, cutoff).await?.map_or(head.minimum_index, |(minimum, _)| minimum);
-        let first = prune::first_body(&*tx).await?.unwrap_or(minimum);
+        let first = prune::first_body(&*tx, minimum).await?.unwrap_or(minimum);
         tx.rollback().await?;
         Ok(minimum.saturating_sub(first))
     }
@@ -69,7 +69,7 @@ impl Log {
         cutoff: DateTime<Utc>,
     ) -> Result<Option<(u64, SignedCheckpoint)>, LogError> {
         let Some(signed) = self.require_unbroken(&**tx, head).await? else { return Ok(None) };
-        let kept = prune::first_kept(&**tx, head.minimum_index, cutoff).await?.unwrap_or(head.size);
+        let kept = prune::first_kept(&**tx, head.minimum_index, head.size, cutoff).await?.unwrap_or(head.size);
         let minimum = kept.min(signed.checkpoint().size);
         Ok((minimum > head.minimum_index).then_some((minimum, signed)))
     }

@@ -1,25 +1,15 @@
 //! Reads the log: entries with their places, proofs, and what the public is served.
 
-use entity::audit_log;
-
 use super::tiles::{TilePath, Tiles, WIDTH};
 use super::{Filter, Log, LogError, sign};
 use crate::evidence::checkpoint::SignedCheckpoint;
 use crate::evidence::leaf::{self, EntrySalt};
 use crate::evidence::merkle::{self, Hash};
-use crate::store::audit_log::query;
+use crate::store::audit_log::query::{self, Placed};
 use crate::store::{StoreError, audit_tree};
 
 /// Subtrees whose hashes are read at once.
 const NODES_AT_ONCE: usize = 256;
-
-/// An entry and its place in the tree.
-#[derive(Clone, Debug)]
-pub struct Sequenced {
-    pub index: u64,
-    /// With its salt.
-    pub entry: audit_log::Model,
-}
 
 impl Log {
     /// The latest checkpoint; none before the first was signed.
@@ -45,13 +35,8 @@ impl Log {
     ///
     /// # Errors
     /// When the database does not answer, or a row does not read back.
-    pub async fn entries(&self, filter: &Filter, from: u64, to: u64, limit: u64) -> Result<Vec<Sequenced>, StoreError> {
-        let rows = query::placed(self.store.db(), filter, from, to, limit).await?;
-        let placed = rows.into_iter().filter_map(|entry| {
-            let index = u64::try_from(entry.leaf_index?).ok()?;
-            Some(Sequenced { index, entry })
-        });
-        Ok(placed.collect())
+    pub async fn entries(&self, filter: &Filter, from: u64, to: u64, limit: u64) -> Result<Vec<Placed>, StoreError> {
+        query::placed(self.store.db(), filter, from, to, limit).await
     }
 
     /// The proof that the entry at `index` is in the tree of the first `size` entries. Pruning takes none away.
@@ -121,8 +106,8 @@ impl Log {
         let rows = query::placed(self.store.db(), &Filter::default(), from, to, width as u64).await?;
         let mut bundle = Vec::with_capacity(width * 800);
         let count = rows.len();
-        for row in rows {
-            let salt = row.salt.as_deref().and_then(super::hash_of);
+        for Placed { entry: row, .. } in rows {
+            let salt = super::hash_of(&row.salt);
             let data = salt.map(|salt| leaf::data(&leaf::fields(&row, &EntrySalt(salt))));
             let framed = data.and_then(|data| Some((u16::try_from(data.len()).ok()?, data)));
             let Some((length, data)) = framed else {

@@ -1,14 +1,71 @@
 //! Gives entries their places, after they have committed.
 
+use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
+
+use sea_orm::DbBackend;
+
 use super::tiles::Tiles;
 use super::{Log, LogError, Step};
 use crate::evidence::leaf::{self, EntrySalt};
-use crate::store::audit_log::place::{self, Placement};
-use crate::store::{StoreError, audit_tree};
-use sea_orm::DbBackend;
+use crate::store::StoreError;
+use crate::store::audit_log::{place, span};
+use crate::store::audit_tree::{self, Head};
 
 /// Entries that are placed in one transaction. On SQLite every other writer waits for it.
 const BATCH_MAX: (usize, usize) = (2_048, 256);
+
+/// How far a process has looked.
+///
+/// The database gives entries their numbers before they commit, so below the highest number that was seen there may be
+/// entries that nobody can see yet. They are found later: every round looks at all numbers above `settled`. That one only rises
+/// to a number when a whole round has begun after everybody had ended who may have taken a number up to it.
+#[derive(Debug, Default)]
+pub(super) struct Mark {
+    /// Every entry with a number up to it has its place.
+    settled: i64,
+    /// The highest number that was placed, and the log it was placed in, with the size that it had before.
+    seen: i64,
+    log: (String, u64),
+    /// A number to settle, and the transactions that must have ended before.
+    awaited: Option<(i64, BTreeSet<String>)>,
+}
+
+impl Mark {
+    /// Begins a round. What was learned of a log that has been another since, or longer, is forgotten: it was restored.
+    fn begin(&mut self, head: Head) {
+        if self.log.0 != head.origin || self.log.1 > head.size {
+            *self = Self { settled: head.settled, seen: head.settled, ..Self::default() };
+        }
+        self.log = (head.origin, head.size);
+        self.settled = self.settled.max(head.settled);
+    }
+
+    /// The number that is settled once everything that can be seen has a place, when these transactions still append.
+    fn settles(&self, appenders: &BTreeSet<String>) -> Option<i64> {
+        self.awaited.as_ref().filter(|(_, awaited)| awaited.is_disjoint(appenders)).map(|(number, _)| *number)
+    }
+
+    /// Ends a round that has placed all it saw. Returns the next number to settle, if it has to be asked who is to be awaited.
+    fn end(&mut self, seen: i64, settles: Option<i64>) -> Option<i64> {
+        self.seen = self.seen.max(seen);
+        if let Some(settled) = settles {
+            self.settled = self.settled.max(settled);
+            self.awaited = None;
+        }
+        (self.awaited.is_none() && self.seen > self.settled).then_some(self.seen)
+    }
+}
+
+/// What a batch did.
+enum Batch {
+    /// So many entries have places now, the last of them with this number. More may follow.
+    Placed(usize, i64),
+    /// Nothing is without a place.
+    Empty,
+    /// Another process places the same entries.
+    Outrun,
+}
 
 impl Log {
     /// Places every entry that has committed by now; returns how many. When another process is at it, it is left to it.
@@ -19,67 +76,82 @@ impl Log {
     /// # Errors
     /// [`LogError`]: then the last batch was not placed, and is placed next time.
     pub async fn sequence(&self) -> Result<u64, LogError> {
+        let db = self.store.db();
         let batch_max = if self.store.backend() == DbBackend::Postgres { BATCH_MAX.0 } else { BATCH_MAX.1 };
+        // Before anything is read: of who is not among them, everything can be seen.
+        let appenders = place::appenders(db).await?;
+        let head = audit_tree::head(db).await?;
+        let (settles, mut after) = {
+            let mut mark = self.mark();
+            mark.begin(head);
+            (mark.settles(&appenders), mark.settled)
+        };
         let mut placed = 0;
         loop {
-            let count = self.sequence_batch(batch_max).await?;
-            placed += count as u64;
-            if count < batch_max {
-                return Ok(placed);
+            match self.sequence_batch(after, batch_max).await? {
+                Batch::Outrun => return Ok(placed),
+                Batch::Empty => break,
+                Batch::Placed(count, last) => {
+                    placed += count as u64;
+                    after = last;
+                    if count < batch_max {
+                        break;
+                    }
+                }
             }
         }
+        let next = self.mark().end(after, settles);
+        if let Some(seen) = next {
+            let appenders = place::appenders(db).await?;
+            self.mark().awaited = Some((seen, appenders));
+        }
+        Ok(placed)
     }
 
-    async fn sequence_batch(&self, batch_max: usize) -> Result<usize, LogError> {
+    fn mark(&self) -> MutexGuard<'_, Mark> {
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn sequence_batch(&self, after: i64, batch_max: usize) -> Result<Batch, LogError> {
         let db = self.store.db();
         // The size first: whoever places any of these entries meanwhile moves it.
         let from = audit_tree::head(db).await?.size;
-        let entries = place::unplaced(db, batch_max as u64).await?;
-        if entries.is_empty() {
-            return Ok(0);
-        }
+        let entries = place::unplaced(db, after, batch_max as u64).await?;
+        let Some(last) = entries.last().map(|entry| entry.ordinal) else { return Ok(Batch::Empty) };
         let count = entries.len();
+        let spans = span::of_ordinals(from, entries.iter().map(|entry| entry.ordinal));
         let mut tiles = Tiles::of_edge(db, from).await?;
         // Some ten hashes per field of an entry: not on the threads that answer webhooks.
         let worked_out = tokio::task::spawn_blocking(move || {
             let mut edge = tiles.edge(from)?;
-            let mut placements = Vec::with_capacity(entries.len());
             for entry in entries {
-                let salt = salt_of(&entry)?;
-                let hash = leaf::hash_of_entry(&entry, &EntrySalt(salt));
-                placements.push(Placement { id: entry.id, index: edge.size(), hash, salt });
+                let hash = leaf::hash_of_entry(&entry, &salt_of(&entry)?);
                 edge.append(hash, |node, hash| tiles.take(node, hash));
             }
-            Ok::<_, LogError>((edge.size(), tiles.changed(), placements))
+            Ok::<_, LogError>((edge.size(), tiles.changed()))
         });
-        let (to, tiles, placements) = worked_out.await.map_err(|_| LogError::BrokenOff)??;
+        let (to, tiles) = worked_out.await.map_err(|_| LogError::BrokenOff)??;
         self.at(Step::Computed)?;
 
+        let settled = self.mark().settled;
         let tx = self.store.begin_write().await?;
-        if !audit_tree::grow(&*tx, from, to).await? {
+        if !audit_tree::grow(&*tx, from, to, settled).await? {
             // Another process was faster. Its entries are most of ours.
             tx.rollback().await?;
-            return Ok(0);
+            return Ok(Batch::Outrun);
         }
         self.at(Step::Grown)?;
         audit_tree::put_tiles(&*tx, tiles).await?;
         self.at(Step::Tiled)?;
-        place::place(&*tx, &placements).await?;
+        span::insert(&*tx, &spans).await?;
         self.at(Step::Placed)?;
         tx.commit().await?;
-        Ok(count)
+        Ok(Batch::Placed(count, last))
     }
 }
 
-/// Entries that were written before there were salts get theirs with their place.
-fn salt_of(entry: &entity::audit_log::Model) -> Result<[u8; 32], StoreError> {
-    match entry.salt.as_deref() {
-        None => Ok(rand::random()),
-        Some(salt) => salt.try_into().map_err(|_| StoreError::Row {
-            table: "AuditLog",
-            column: "salt",
-            id: entry.id.clone(),
-            reason: "not 32 bytes",
-        }),
-    }
+fn salt_of(entry: &entity::audit_log::Model) -> Result<EntrySalt, StoreError> {
+    let (table, column, reason) = ("AuditLog", "salt", "not 32 bytes");
+    let unreadable = |_| StoreError::Row { table, column, id: entry.id.clone(), reason };
+    entry.salt.as_slice().try_into().map(EntrySalt).map_err(unreadable)
 }

@@ -6,15 +6,16 @@ use axum::http::Uri;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use entity::audit_log::{Action, Model};
+use entity::audit_log::Action;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::jobs_source::unavailable;
 use super::{ApiState, query};
 use crate::audit;
-use crate::audit::query::{Before, Filter};
+use crate::audit::query::{Before, Filter, Listed};
 use crate::clock::rfc3339;
+use crate::evidence::leaf::{self, EntrySalt};
 use crate::http::error::Problem;
 
 /// One entry. Holds no personal data, because its row does not; the salt stays here.
@@ -42,13 +43,15 @@ pub struct AuditView {
     /// When it was done.
     pub created_at: DateTime<Utc>,
     /// Its place in the tree; null until the sequencer has been there.
-    pub leaf_index: Option<i64>,
+    pub leaf_index: Option<u64>,
     /// Its leaf's hash, in hex.
     pub leaf_hash: Option<String>,
 }
 
-impl From<Model> for AuditView {
-    fn from(entry: Model) -> Self {
+impl From<Listed> for AuditView {
+    fn from(Listed { entry, index }: Listed) -> Self {
+        let salt = entry.salt.as_slice().try_into().ok().filter(|_| index.is_some());
+        let leaf_hash = salt.map(|salt| hex::encode(leaf::hash_of_entry(&entry, &EntrySalt(salt))));
         Self {
             id: entry.id,
             actor_type: entry.actor_type,
@@ -60,8 +63,8 @@ impl From<Model> for AuditView {
             metadata: entry.metadata,
             ip_address: entry.ip_address,
             created_at: entry.created_at,
-            leaf_index: entry.leaf_index,
-            leaf_hash: entry.leaf_hash.map(hex::encode),
+            leaf_index: index,
+            leaf_hash,
         }
     }
 }
@@ -78,8 +81,8 @@ pub struct AuditPage {
 
 impl AuditPage {
     /// The page of these entries; `more` says whether others follow.
-    pub fn of(entries: Vec<Model>, more: bool) -> Self {
-        let last = entries.last().filter(|_| more);
+    pub fn of(entries: Vec<Listed>, more: bool) -> Self {
+        let last = entries.last().filter(|_| more).map(|last| &last.entry);
         let next_cursor = last.map(|last| AuditCursor(Before { created_at: last.created_at, id: last.id.clone() }));
         Self { data: entries.into_iter().map(AuditView::from).collect(), next_cursor }
     }

@@ -1,74 +1,58 @@
-//! Gives entries their places in the tree. An entry without one is in no checkpoint yet.
+//! Which entries have no place in the tree yet. An entry without one is in no checkpoint.
+
+use std::collections::BTreeSet;
 
 use entity::audit_log::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Statement,
+    QuerySelect as _, Statement, Value,
 };
 
+use super::span::PLACE;
 use crate::store::StoreError;
-use crate::store::error::exactly;
-use crate::store::rows::Rows;
 
-/// What an entry is given, once.
-#[derive(Debug)]
-pub struct Placement {
-    pub id: String,
-    pub index: u64,
-    pub hash: [u8; 32],
-    pub salt: [u8; 32],
-}
-
-/// Entries without a place, up to `limit`, in the order in which the database took them in.
+/// Entries without a place and with a number above `after`, up to `limit`, in the order in which the database took them in.
 ///
 /// That is not the order of their ids or instants, which come from the clocks of their writers. Entries of one job are in
 /// the order in which they happened: whoever writes the next one has waited for the job's row, and with it for the commit of
 /// the one before.
 ///
-/// Nothing is remembered between two calls: an entry whose transaction commits late is simply there the next time.
-///
 /// # Errors
 /// When the database refuses or does not answer, or a row does not read back.
-pub async fn unplaced(conn: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>, StoreError> {
-    let is_postgres = conn.get_database_backend() == DbBackend::Postgres;
-    let taken_in = Expr::cust(if is_postgres { r#""ordinal""# } else { "rowid" });
-    let mut unplaced = Entity::find().filter(Column::LeafIndex.is_null()).order_by_asc(taken_in);
-    if is_postgres {
-        // Entries of before there were numbers.
-        unplaced = unplaced.order_by_asc(Column::Id);
-    }
-    Ok(unplaced.limit(limit).all(conn).await?)
+pub async fn unplaced(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let unplaced = Entity::find().filter(Column::Ordinal.gt(after)).filter(Expr::cust(format!("{PLACE} IS NULL")));
+    Ok(unplaced.order_by_asc(Column::Ordinal).limit(limit).all(conn).await?)
 }
 
-/// How many entries have no place yet.
+/// How many entries with a number above `after` have no place yet.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn count_unplaced(conn: &impl ConnectionTrait) -> Result<u64, StoreError> {
-    let sql = r#"SELECT count(*) AS n FROM "AuditLog" WHERE "leafIndex" IS NULL"#;
-    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+pub async fn count_unplaced(conn: &impl ConnectionTrait, after: i64) -> Result<u64, StoreError> {
+    let sql = format!(r#"SELECT count(*) AS n FROM "AuditLog" WHERE "ordinal">$1 AND {PLACE} IS NULL"#);
+    let backend = conn.get_database_backend();
+    let row = conn.query_one_raw(Statement::from_sql_and_values(backend, sql, [Value::from(after)])).await?;
     let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "n"))?;
     Ok(count.unsigned_abs())
 }
 
-/// Places entries; every one of them must still be without a place.
+/// Who may have appended entries that have not committed: transactions, by names that none of them shares with a later one.
+///
+/// An insert locks the table before it takes a number, and holds the lock until its transaction has ended and everybody
+/// sees what it wrote. So an entry with a lower number than one that was seen before this question either can be seen now,
+/// or is of one of these, or will never come. (PostgreSQL 15 Documentation, 13.3.1 and 54.12: table-level locks are held
+/// until the end of the transaction, and `pg_locks` shows them to everybody.) On SQLite a write transaction is alone.
 ///
 /// # Errors
-/// When the database refuses or does not answer, or one of them has a place already; then nothing may be committed.
-pub async fn place(conn: &impl ConnectionTrait, placements: &[Placement]) -> Result<(), StoreError> {
-    let backend = conn.get_database_backend();
-    let mut values = Vec::new();
-    let table = Rows::new()
-        .text("keyId", placements.iter().map(|placed| placed.id.as_str()))
-        .int("index", placements.iter().map(|placed| placed.index.cast_signed()))
-        .bytes("hash", placements.iter().map(|placed| placed.hash.to_vec()))
-        .bytes("newSalt", placements.iter().map(|placed| placed.salt.to_vec()))
-        .table(backend, &mut values);
-    let sql = format!(
-        r#"UPDATE "AuditLog" AS a SET "leafIndex"=k."index","leafHash"=k."hash","salt"=k."newSalt"
-           FROM {table} AS k WHERE a."id"=k."keyId" AND a."leafIndex" IS NULL"#
-    );
-    let placed = conn.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?.rows_affected();
-    exactly("placing entries of the audit log", placements.len() as u64, placed)
+/// When the database refuses or does not answer.
+pub async fn appenders(conn: &impl ConnectionTrait) -> Result<BTreeSet<String>, StoreError> {
+    if conn.get_database_backend() != DbBackend::Postgres {
+        return Ok(BTreeSet::new());
+    }
+    let sql = r#"SELECT "virtualtransaction" FROM pg_locks
+        WHERE "locktype"='relation' AND "mode"='RowExclusiveLock' AND "granted" AND "relation"='"AuditLog"'::regclass
+          AND "database"=(SELECT "oid" FROM pg_database WHERE "datname"=current_database())"#;
+    let rows = conn.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "virtualtransaction")?)).collect()
 }

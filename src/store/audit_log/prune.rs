@@ -2,56 +2,42 @@
 
 use chrono::{DateTime, Utc};
 use entity::audit_log::{Column, Entity};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement, Value,
-};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
+use super::query::{Filter, placed};
+use super::span::{self, Span};
 use crate::store::StoreError;
 
-/// The first place at or after `from` whose entry is not older than `cutoff`.
+/// The first place from `from` to before `size` whose entry is not older than `cutoff`.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn first_kept(
     conn: &impl ConnectionTrait,
     from: u64,
+    size: u64,
     cutoff: DateTime<Utc>,
 ) -> Result<Option<u64>, StoreError> {
-    let kept = Entity::find()
-        .select_only()
-        .column(Column::LeafIndex)
-        .filter(Column::LeafIndex.gte(from.cast_signed()))
-        .filter(Column::CreatedAt.gte(cutoff))
-        .order_by_asc(Column::LeafIndex)
-        .limit(1);
-    let index: Option<Option<i64>> = kept.into_tuple().one(conn).await?;
-    Ok(index.flatten().map(i64::unsigned_abs))
+    let young = Filter { from: Some(cutoff), ..Filter::default() };
+    Ok(placed(conn, &young, from, size, 1).await?.first().map(|first| first.index))
 }
 
-/// The first place that still has a body.
+/// The first place before `size` that still has a body.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn first_body(conn: &impl ConnectionTrait) -> Result<Option<u64>, StoreError> {
-    let first = Entity::find()
-        .select_only()
-        .column(Column::LeafIndex)
-        .filter(Column::LeafIndex.is_not_null())
-        .order_by_asc(Column::LeafIndex)
-        .limit(1);
-    let index: Option<Option<i64>> = first.into_tuple().one(conn).await?;
-    Ok(index.flatten().map(i64::unsigned_abs))
+pub async fn first_body(conn: &impl ConnectionTrait, size: u64) -> Result<Option<u64>, StoreError> {
+    Ok(placed(conn, &Filter::default(), 0, size, 1).await?.first().map(|first| first.index))
 }
 
-/// Deletes the bodies of the places from `from` to before `to`; returns how many there were. The database refuses what
-/// is not below the published minimum index.
+/// Deletes the bodies of the places from `from` to before `to`, and the spans that are then behind the last body; returns
+/// how many bodies there were. The database refuses what is not below the published minimum index.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn delete(conn: &impl ConnectionTrait, from: u64, to: u64) -> Result<u64, StoreError> {
-    let sql = r#"DELETE FROM "AuditLog" WHERE "leafIndex" IS NOT NULL AND "leafIndex">=$1 AND "leafIndex"<$2"#;
-    let values = [Value::from(from.cast_signed()), Value::from(to.cast_signed())];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    Ok(conn.execute_raw(statement).await?.rows_affected())
+    let ordinals: Vec<i64> = span::between(conn, from, to).await?.iter().flat_map(Span::ordinals).collect();
+    let deleted = Entity::delete_many().filter(Column::Ordinal.is_in(ordinals)).exec(conn).await?.rows_affected;
+    span::delete_before(conn, to).await?;
+    Ok(deleted)
 }

@@ -2,11 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use entity::audit_log::{Action, Column, Entity, Model};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 
+use super::span::{self, PLACE, Places};
 use crate::store::StoreError;
+
+/// Places that are looked through at once, when only some entries are asked for.
+const WINDOW: u64 = 8_192;
 
 /// Which entries; an absent field does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,20 @@ impl Filter {
     }
 }
 
+/// An entry, and its place in the tree once it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub entry: Model,
+    pub index: Option<u64>,
+}
+
+/// An entry and its place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub index: u64,
+    pub entry: Model,
+}
+
 /// Up to `limit` entries, the newest first.
 ///
 /// # Errors
@@ -51,7 +71,7 @@ pub async fn list(
     filter: &Filter,
     before: Option<&Before>,
     limit: u64,
-) -> Result<Vec<Model>, StoreError> {
+) -> Result<Vec<Listed>, StoreError> {
     let mut query = Entity::find().filter(filter.condition());
     if let Some(Before { created_at, id }) = before {
         let same = Condition::all().add(Column::CreatedAt.eq(*created_at)).add(Column::Id.lt(id.as_str()));
@@ -60,25 +80,72 @@ pub async fn list(
             .filter(Column::CreatedAt.lte(*created_at))
             .filter(Condition::any().add(Column::CreatedAt.lt(*created_at)).add(same));
     }
-    let newest = query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id);
-    Ok(newest.limit(limit).all(conn).await?)
+    listed(conn, query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(limit)).await
+}
+
+async fn listed(conn: &impl ConnectionTrait, query: Select<Entity>) -> Result<Vec<Listed>, StoreError> {
+    let statement = query.expr_as(Expr::cust(PLACE), "leafIndex").build(conn.get_database_backend());
+    let rows = conn.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| {
+            let index: Option<i64> = row.try_get("", "leafIndex")?;
+            Ok(Listed { entry: Model::from_query_result(row, "")?, index: index.map(i64::unsigned_abs) })
+        })
+        .collect()
 }
 
 /// Up to `limit` entries that have a place from `from` to before `to`, in the order of the tree.
+///
+/// Of one resource, all its entries are read at once; else the tree is walked from `from`, a window at a time.
 ///
 /// # Errors
 /// When the database refuses or does not answer, or a row does not read back.
 pub async fn placed(
     conn: &impl ConnectionTrait,
     filter: &Filter,
-    from: u64,
+    mut from: u64,
     to: u64,
     limit: u64,
-) -> Result<Vec<Model>, StoreError> {
-    let placed = Entity::find()
-        .filter(filter.condition())
-        .filter(Column::LeafIndex.is_not_null())
-        .filter(Column::LeafIndex.gte(from.cast_signed()))
-        .filter(Column::LeafIndex.lt(to.cast_signed()));
-    Ok(placed.order_by_asc(Column::LeafIndex).limit(limit).all(conn).await?)
+) -> Result<Vec<Placed>, StoreError> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    if filter.resource_id.is_some() {
+        let all = listed(conn, Entity::find().filter(filter.condition())).await?;
+        let mut found: Vec<Placed> =
+            all.into_iter().filter_map(|Listed { entry, index }| Some(Placed { index: index?, entry })).collect();
+        found.retain(|placed| (from..to).contains(&placed.index));
+        found.sort_by_key(|placed| placed.index);
+        found.truncate(most);
+        return Ok(found);
+    }
+    let window = if *filter == Filter::default() { limit.clamp(1, WINDOW) } else { WINDOW };
+    let mut found = Vec::new();
+    while from < to && found.len() < most {
+        let end = to.min(from.saturating_add(window));
+        let spans = span::between(conn, from, end).await?;
+        if spans.is_empty() {
+            // Pruned.
+            match span::first_from(conn, end).await? {
+                Some(next) => from = next,
+                None => break,
+            }
+            continue;
+        }
+        let ranges = span::to_read(&spans);
+        let places = Places::new(spans);
+        let before = found.len();
+        for range in ranges {
+            let in_range = Entity::find()
+                .filter(filter.condition())
+                .filter(Column::Ordinal.gte(range.start))
+                .filter(Column::Ordinal.lt(range.end));
+            let entries = in_range.all(conn).await?;
+            found.extend(
+                entries.into_iter().filter_map(|entry| Some(Placed { index: places.of(entry.ordinal)?, entry })),
+            );
+        }
+        found[before..].sort_by_key(|placed| placed.index);
+        from = end;
+    }
+    found.truncate(most);
+    Ok(found)
 }

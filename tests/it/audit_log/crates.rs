@@ -84,7 +84,7 @@ both_databases! {
             let reader = TileHashReader::new(size, root, &fetched);
             assert_eq!(tree_hash(size, &reader).unwrap(), root);
             for placed in log.entries(&Filter::default(), 0, size, 1_000).await.unwrap().iter().step_by(11) {
-                let salt: [u8; 32] = placed.entry.salt.as_deref().unwrap().try_into().unwrap();
+                let salt: [u8; 32] = placed.entry.salt.as_slice().try_into().unwrap();
                 let leaf = record_hash(leaf::data(&leaf::fields(&placed.entry, &EntrySalt(salt))).as_bytes());
                 assert_eq!(reader.read_hashes(&[stored_hash_index(0, placed.index)]).unwrap(), [leaf]);
                 let ours: Vec<Hash> = log.inclusion(placed.index, size).await.unwrap().into_iter().map(Hash).collect();

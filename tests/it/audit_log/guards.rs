@@ -21,24 +21,27 @@ both_databases! {
         let hash = if house.is_sqlite() { "zeroblob(32)" } else { "decode(repeat('00',32),'hex')" };
         let short = if house.is_sqlite() { "zeroblob(1)" } else { "'\\x00'::bytea" };
         for column in ["actorType", "actorId", "action", "resourceType", "resourceId", "shopDomain", "ipAddress", "id"] {
-            house.refuses(&format!(r#"UPDATE "AuditLog" SET "{column}"='x' WHERE "leafIndex"=0"#)).await;
-            house.refuses(&format!(r#"UPDATE "AuditLog" SET "{column}"='x' WHERE "leafIndex" IS NULL"#)).await;
-            // Hidden in a placement.
-            let placing = format!(r#"UPDATE "AuditLog" SET "{column}"='x',"leafIndex"=3,"leafHash"={hash} WHERE "leafIndex" IS NULL"#);
-            house.refuses(&placing).await;
+            house.refuses(&format!(r#"UPDATE "AuditLog" SET "{column}"='x' WHERE "ordinal"=1"#)).await;
+            house.refuses(&format!(r#"UPDATE "AuditLog" SET "{column}"='x' WHERE "ordinal"=5"#)).await;
         }
+        let last = house.number(r#"SELECT max("ordinal") AS n FROM "AuditLog""#).await;
+        assert_eq!(last, 5);
+        let span = |index: i64, ordinal: i64, length: i64| {
+            format!(r#"INSERT INTO "AuditSpan" ("firstIndex","firstOrdinal","length") VALUES ({index},{ordinal},{length})"#)
+        };
         for sql in [
             r#"UPDATE "AuditLog" SET "metadata"='{}'"#.to_owned(),
             r#"UPDATE "AuditLog" SET "createdAt"='2020-01-01T00:00:00Z'"#.to_owned(),
+            r#"UPDATE "AuditLog" SET "ordinal"=77 WHERE "ordinal"=1"#.to_owned(),
             format!(r#"UPDATE "AuditLog" SET "salt"={hash}"#),
-            format!(r#"UPDATE "AuditLog" SET "leafHash"={hash} WHERE "leafIndex"=0"#),
-            r#"UPDATE "AuditLog" SET "leafIndex"=NULL,"leafHash"=NULL WHERE "leafIndex"=0"#.to_owned(),
-            // A place beyond the tree, or without a hash.
-            format!(r#"UPDATE "AuditLog" SET "leafIndex"=4,"leafHash"={hash} WHERE "leafIndex" IS NULL"#),
-            r#"UPDATE "AuditLog" SET "leafIndex"=3,"leafHash"=NULL WHERE "leafIndex" IS NULL"#.to_owned(),
-            r#"DELETE FROM "AuditLog" WHERE "leafIndex"=0"#.to_owned(),
-            r#"DELETE FROM "AuditLog" WHERE "leafIndex" IS NULL"#.to_owned(),
+            r#"DELETE FROM "AuditLog" WHERE "ordinal"=1"#.to_owned(),
+            r#"DELETE FROM "AuditLog" WHERE "ordinal"=5"#.to_owned(),
             r#"DELETE FROM "AuditLog""#.to_owned(),
+            r#"UPDATE "AuditSpan" SET "length"=5"#.to_owned(),
+            r#"UPDATE "AuditSpan" SET "firstOrdinal"=2"#.to_owned(),
+            r#"DELETE FROM "AuditSpan""#.to_owned(),
+            // Beyond the tree.
+            span(4, 5, 1),
             r#"UPDATE "AuditTree" SET "size"=3"#.to_owned(),
             r#"UPDATE "AuditTree" SET "minimumIndex"=5"#.to_owned(),
             r#"UPDATE "AuditTree" SET "minimumIndex"=-1"#.to_owned(),
@@ -49,18 +52,34 @@ both_databases! {
             r#"DELETE FROM "AuditTile""#.to_owned(),
             r#"UPDATE "AuditCheckpoint" SET "size"=3"#.to_owned(),
             r#"DELETE FROM "AuditCheckpoint""#.to_owned(),
-            format!(
-                r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","createdAt","leafIndex","leafHash")
-                   VALUES ('x','x','x','read','x','x','2026-01-01T00:00:00Z',77,{hash})"#
-            ),
         ] {
             house.refuses(&sql).await;
         }
+        // A tree that has grown, as the sequencer lets it grow before it places: but not in these places, nor of these entries.
+        for (sql, why) in [
+            (span(5, 5, 1), "a gap"),
+            (span(3, 5, 1), "a place that is taken"),
+            (span(4, 4, 1), "an entry that has a place"),
+            (span(4, 4, 2), "one that has, and one that has none"),
+            (span(4, 5, 2), "an entry that is not there"),
+            (span(4, 6, 1), "an entry that is not there at all"),
+            (span(4, 5, 0), "nothing"),
+        ] {
+            let tx = house.store().begin_write().await.unwrap();
+            tx.execute_unprepared(r#"UPDATE "AuditTree" SET "size"=9"#).await.unwrap();
+            let error = tx.execute_unprepared(&sql).await.expect_err(why).to_string();
+            assert!(error.contains("append-only") || error.contains("code: 23001"), "{why}: {error}");
+            tx.rollback().await.unwrap();
+        }
+        let tx = house.store().begin_write().await.unwrap();
+        tx.execute_unprepared(r#"UPDATE "AuditTree" SET "size"=9"#).await.unwrap();
+        tx.execute_unprepared(&span(4, 5, 1)).await.unwrap();
+        tx.rollback().await.unwrap();
         if house.is_sqlite() {
             house
                 .refuses(
-                    r#"INSERT OR REPLACE INTO "AuditLog" SELECT "id",'x',"actorId","action","resourceType","resourceId",
-                       "shopDomain","metadata","ipAddress","createdAt",NULL,NULL,"salt" FROM "AuditLog" WHERE "leafIndex"=0"#,
+                    r#"INSERT OR REPLACE INTO "AuditLog" SELECT 77,"id",'x',"actorId","action","resourceType","resourceId",
+                       "shopDomain","metadata","ipAddress","createdAt","salt" FROM "AuditLog" WHERE "ordinal"=1"#,
                 )
                 .await;
         } else {
@@ -78,9 +97,11 @@ both_databases! {
         house.tend().await.unwrap();
         let pruned = house.log().prune(house.clock.now() - TimeDelta::hours(1)).await.unwrap();
         assert_eq!((pruned.minimum_index, pruned.rows), (4, 4));
-        for index in [4, 5] {
-            house.refuses(&format!(r#"DELETE FROM "AuditLog" WHERE "leafIndex"={index}"#)).await;
+        // The numbers of the two that are left, and of the pruning's own entry.
+        for ordinal in [5, 6, 7] {
+            house.refuses(&format!(r#"DELETE FROM "AuditLog" WHERE "ordinal"={ordinal}"#)).await;
         }
+        house.refuses(r#"DELETE FROM "AuditSpan""#).await;
         house.refuses(r#"UPDATE "AuditTree" SET "minimumIndex"=3"#).await;
     }
 }
@@ -106,13 +127,19 @@ on_postgres! {
         let mut options = ConnectOptions::new(house.url());
         options.max_connections(1).sqlx_logging(false);
         let db = Database::connect(options).await.unwrap();
-        let entry = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","createdAt")
-                       VALUES ('by role','system','x','read','x','x',now())"#;
+        let entry = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","salt","createdAt")
+                       VALUES ('by role','system','x','read','x','x',decode(repeat('07',32),'hex'),now())"#;
         db.execute_unprepared("SET ROLE efface_writer").await.unwrap();
         db.execute_unprepared(entry).await.unwrap();
-        let placing = r#"UPDATE "AuditLog" SET "leafIndex"=3 WHERE "leafIndex" IS NULL"#;
+        let short = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","salt","createdAt")
+                       VALUES ('short','system','x','read','x','x','\x00',now())"#;
+        let error = db.execute_unprepared(short).await.expect_err("an entry that nobody could place").to_string();
+        assert!(error.contains("23514") || error.contains("check constraint"), "{error}");
+        let placing = r#"INSERT INTO "AuditSpan" ("firstIndex","firstOrdinal","length") VALUES (4,5,1)"#;
         for sql in [
             placing,
+            r#"DELETE FROM "AuditSpan""#,
+            r#"UPDATE "AuditTree" SET "settled"=7"#,
             r#"UPDATE "AuditLog" SET "actorId"='x'"#,
             r#"DELETE FROM "AuditLog""#,
             r#"TRUNCATE "AuditLog""#,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use efface::audit;
+use sea_orm::ConnectionTrait as _;
 
 use super::entry;
 use crate::house::{ADA, House, Webhook};
@@ -40,7 +41,7 @@ both_databases! {
         let rows = house.audit_rows().await;
         let things: BTreeSet<&str> = rows.iter().map(|row| row.resource_id.as_str()).collect();
         assert_eq!((rows.len() as u64, things.len() as u64), (all, all));
-        assert!(rows.iter().all(|row| row.leaf_index.is_some()));
+        assert_eq!(house.unplaced().await, 0);
     }
 
     async fn entries_of_jobs_are_placed_and_signed(house: House) {
@@ -60,20 +61,32 @@ both_databases! {
             house.verify_log(&mut leaves).await;
         }
         assert_eq!(leaves.len(), 1_257);
+        let spans = house.number(r#"SELECT count(*) AS n FROM "AuditSpan""#).await;
+        assert!(spans <= 8, "{spans} rows for 1,257 places");
     }
 
-    async fn an_entry_of_before_there_were_salts_gets_one_with_its_place(house: House) {
-        let now = if house.is_sqlite() { "'2026-01-01T00:00:00.000+00:00'" } else { "now()" };
-        house
-            .execute(&format!(
-                r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","createdAt")
-                   VALUES ('old','system','worker','delete','GDPRJob','gdpr_1',{now})"#
-            ))
-            .await;
+    /// What a process has learned of a log does not hold for the one that was put in its place.
+    async fn a_log_that_was_restored_under_a_running_process_loses_no_entry(house: House) {
+        let log = house.log();
+        house.append(5).await;
+        log.sequence().await.unwrap();
+        house.back_up().await;
+        house.append(5).await;
+        for _ in 0..3 {
+            log.sequence().await.unwrap();
+        }
         house.append(1).await;
-        house.tend().await.unwrap();
-        house.verify_log(&mut BTreeMap::new()).await;
-        assert_ne!(house.audit_rows().await[0].salt, house.audit_rows().await[1].salt);
+        log.sequence().await.unwrap();
+        assert!(house.log().head().await.unwrap().settled >= 10);
+        house.roll_back().await;
+        house.execute(if house.is_sqlite() {
+            "UPDATE sqlite_sequence SET seq=5 WHERE name='AuditLog'"
+        } else {
+            r#"ALTER TABLE "AuditLog" ALTER COLUMN "ordinal" RESTART WITH 6"#
+        }).await;
+        house.append(2).await;
+        assert_eq!(log.sequence().await.unwrap(), 2);
+        assert_eq!((house.unplaced().await, house.log().head().await.unwrap().size), (0, 7));
     }
 }
 
@@ -96,5 +109,95 @@ on_postgres! {
         house.verify_log(&mut leaves).await;
         let order: Vec<String> = house.audit_rows().await.into_iter().map(|row| row.resource_id).collect();
         assert_eq!(order, ["thing 0", "thing 1", "thing 2", "late", "thing 0"]);
+    }
+
+    /// A number that was taken is waited for until its transaction has ended, however many rounds that takes; then it is
+    /// settled, and nobody looks below it again.
+    async fn what_is_settled_rises_only_over_what_has_ended(house: House) {
+        let log = house.log();
+        let settled = async || log.head().await.unwrap().settled;
+        let late = house.store().begin_write().await.unwrap();
+        audit::append(&*late, house.clock.now(), vec![entry("late")]).await.unwrap();
+        let lost = house.store().begin_write().await.unwrap();
+        audit::append(&*lost, house.clock.now(), vec![entry("lost")]).await.unwrap();
+        for round in 0..6 {
+            house.append(3).await;
+            assert_eq!(log.sequence().await.unwrap(), 3, "round {round}");
+        }
+        assert!(settled().await < 1, "{} is settled, and a transaction with the number 1 goes on", settled().await);
+        lost.rollback().await.unwrap();
+        for _ in 0..3 {
+            house.append(1).await;
+            log.sequence().await.unwrap();
+        }
+        assert!(settled().await < 1);
+        late.commit().await.unwrap();
+        assert_eq!(log.sequence().await.unwrap(), 1);
+        for _ in 0..3 {
+            house.append(1).await;
+            log.sequence().await.unwrap();
+        }
+        assert!(settled().await >= 23, "{}", settled().await);
+        let things = house.audit_entries().await.into_iter().map(|listed| (listed.entry.resource_id, listed.index));
+        assert!(things.into_iter().any(|thing| thing == ("late".to_owned(), Some(21))));
+        house.verify_log(&mut BTreeMap::new()).await;
+    }
+
+    /// A transaction that holds nothing of the log may last as long as it likes.
+    async fn other_transactions_are_not_waited_for(house: House) {
+        let log = house.log();
+        let other = house.store().begin_write().await.unwrap();
+        other.execute_unprepared(r#"UPDATE "AuditTree" SET "policy"="policy" WHERE false"#).await.unwrap();
+        other.execute_unprepared("CREATE TABLE other (n int)").await.unwrap();
+        for _ in 0..4 {
+            house.append(2).await;
+            log.sequence().await.unwrap();
+        }
+        assert!(log.head().await.unwrap().settled >= 4);
+        other.rollback().await.unwrap();
+    }
+
+    /// The same as above with real writers: eight of them, some that commit, some that do not, each at its own time.
+    async fn writers_that_end_in_any_order_lose_nothing(house: House) {
+        let log = house.log();
+        let (writers, rounds) = (8_u64, 25_u64);
+        let done = std::sync::atomic::AtomicU64::new(0);
+        let write = async |writer: u64| {
+            let mut committed = 0_u64;
+            for round in 0..rounds {
+                let tx = house.store().begin_write().await.unwrap();
+                for n in 0..=(writer + round) % 3 {
+                    audit::append(&*tx, house.clock.now(), vec![entry(&format!("{writer} {round} {n}"))]).await.unwrap();
+                    for _ in 0..writer {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                if (writer + round).is_multiple_of(4) {
+                    tx.rollback().await.unwrap();
+                } else {
+                    tx.commit().await.unwrap();
+                    committed += 1 + (writer + round) % 3;
+                }
+            }
+            done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            committed
+        };
+        let sequence = async || {
+            while done.load(std::sync::atomic::Ordering::SeqCst) < writers {
+                log.sequence().await.unwrap();
+            }
+            for _ in 0..3 {
+                log.sequence().await.unwrap();
+            }
+        };
+        let (committed, ()) =
+            tokio::join!(futures_util::future::join_all((0..writers).map(write)), sequence());
+        assert_eq!(log.head().await.unwrap().size, committed.iter().sum::<u64>());
+        assert_eq!(house.unplaced().await, 0);
+        house.append(1).await;
+        log.sequence().await.unwrap();
+        let last = house.number(r#"SELECT max("ordinal") AS n FROM "AuditLog""#).await;
+        assert_eq!(log.head().await.unwrap().settled, last - 1, "what is settled hangs behind");
+        house.verify_log(&mut BTreeMap::new()).await;
     }
 }

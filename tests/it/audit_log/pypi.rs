@@ -35,7 +35,7 @@ async fn another_implementation_verifies_our_checkpoints_and_proofs_and_refuses_
         let signed = log.latest().await.unwrap().unwrap();
         let size = signed.checkpoint().size;
         for placed in log.entries(&Filter::default(), 0, size, 1_000).await.unwrap().iter().step_by(7) {
-            let salt: [u8; 32] = placed.entry.salt.as_deref().unwrap().try_into().unwrap();
+            let salt: [u8; 32] = placed.entry.salt.as_slice().try_into().unwrap();
             let hashes = log.inclusion(placed.index, size).await.unwrap();
             proofs.push(json!({
                 "checkpoint": signed.note(),

@@ -10,18 +10,18 @@ use efface::seal::Keyring;
 use crate::house::House;
 
 /// The tables of the log, as a backup holds them.
-const TABLES: [&str; 4] = ["AuditLog", "AuditTile", "AuditTree", "AuditCheckpoint"];
+const TABLES: [&str; 5] = ["AuditLog", "AuditSpan", "AuditTile", "AuditTree", "AuditCheckpoint"];
 
 impl House {
     /// Keeps a copy of the log's tables.
-    async fn back_up(&self) {
+    pub async fn back_up(&self) {
         for table in TABLES {
             self.execute(&format!(r#"CREATE TABLE "kept {table}" AS SELECT * FROM "{table}""#)).await;
         }
     }
 
     /// Puts the copy in the place of what is there, as a restore does: no trigger is asked.
-    async fn roll_back(&self) {
+    pub async fn roll_back(&self) {
         self.without_triggers(async || {
             for table in TABLES {
                 self.execute(&format!(r#"DELETE FROM "{table}""#)).await;
@@ -53,7 +53,7 @@ impl House {
         }
     }
 
-    async fn texts(&self, sql: &str) -> Vec<String> {
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
         use sea_orm::{ConnectionTrait as _, Statement};
         let statement = Statement::from_string(self.store().backend(), sql);
         let rows = self.store().db().query_all_raw(statement).await.unwrap();

@@ -91,8 +91,7 @@ both_databases! {
         let after = house.verify_log(&mut leaves).await;
         assert!(after.size() > before.size());
         assert_eq!(house.log().head().await.unwrap().minimum_index, 300);
-        let bodies = r#"SELECT count(*) AS "n" FROM "AuditLog" WHERE "leafIndex"<300"#;
-        assert_eq!(house.number(bodies).await, 0);
+        assert!(house.audit_entries().await.iter().all(|listed| listed.index.is_none_or(|index| index >= 300)));
         // What somebody was given before still proves to lie in the tree of now.
         let proof = house.log().inclusion(7, after.size()).await.unwrap();
         verify_inclusion(&leaves[&7], 7, after.size(), &proof, &after.root()).unwrap();

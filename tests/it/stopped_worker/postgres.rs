@@ -122,9 +122,7 @@ impl Scene {
     async fn digests(&self) -> Vec<(&'static str, String)> {
         let mut digests = Vec::new();
         for table in WRITTEN {
-            // Entries get their places in the tree meanwhile.
-            let row = if table == "AuditLog" { "to_jsonb(t) - 'leafIndex' - 'leafHash'" } else { "t.*" };
-            digests.push((table, self.db.digest(&format!(r#"SELECT {row} FROM "{table}" AS t"#)).await));
+            digests.push((table, self.db.digest(&format!(r#"SELECT t.* FROM "{table}" AS t"#)).await));
         }
         digests
     }

@@ -1,0 +1,213 @@
+//! Opens single parts of the house: the database, the keys, the map, and rooms that a command needs without the rest.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use entity::audit_log::Action;
+use serde_json::json;
+
+use super::{AppError, signer};
+use crate::audit::{self, Actor, Entry};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::erasure::data_map::{DataMap, REFERENCE};
+use crate::erasure::stores::{Address, Stores, StoresError};
+use crate::evidence::bundle::gather::Bundles;
+use crate::evidence::log::{Log, LogSettings};
+use crate::export::{Exporter, LinkSettings, Packages};
+use crate::hold::Holds;
+use crate::job::legal_hold;
+use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
+use crate::store::{PoolLimits, Store};
+use crate::suppression::Settings;
+
+/// Data requests that a process collects at the same time: each holds a connection for long.
+const READERS_MAX: usize = 4;
+
+/// Opens Efface's own database.
+///
+/// # Errors
+/// [`AppError::Database`].
+pub async fn open_store(config: &Config) -> Result<Store, AppError> {
+    let url = &config.database.url;
+    Store::connect(url.expose(), limits(config)).await.map_err(|error| AppError::Database(url.masked(), error))
+}
+
+fn limits(config: &Config) -> PoolLimits {
+    PoolLimits {
+        connections_max: config.database.connections_max,
+        idle_in_transaction_timeout: config.jobs.lease,
+        ..PoolLimits::default()
+    }
+}
+
+/// Brings the tables up to date, or makes sure that they are.
+///
+/// # Errors
+/// [`AppError::Migration`], or [`AppError::Pending`] when it may not change them.
+pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppError> {
+    let reference = config.database.reference_schema;
+    if config.database.auto_migrate {
+        let applied = migration::up(store.db(), reference).await?;
+        if !applied.steps.is_empty() {
+            tracing::info!(steps = ?applied.steps, "applied migrations");
+            let entry = Entry {
+                actor: Actor::System("migrations"),
+                action: Action::Update,
+                resource_type: "Schema",
+                resource_id: "*".to_owned(),
+                shop_domain: None,
+                metadata: json!({ "steps": applied.steps }),
+            };
+            audit::record(store, &Clock::system(), vec![entry])
+                .await
+                .map_err(|error| AppError::Database(config.database.url.masked(), error))?;
+        }
+        return Ok(());
+    }
+    let pending = migration::status(store.db(), reference).await?.iter().filter(|step| !step.applied).count();
+    if pending == 0 { Ok(()) } else { Err(AppError::Pending(pending)) }
+}
+
+/// Reads the data map.
+///
+/// # Errors
+/// All problems that show without a database, at once.
+pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
+    let map = match &config.data_map.file {
+        None => DataMap::reference(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| AppError::DataMapFile(file.clone(), e))?;
+            DataMap::parse(&text)?
+        }
+    };
+    let keys = config.data_map.match_keys.iter();
+    let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
+    Ok(map.with_match_keys(keys.collect())?.with_retention(&config.retention.policies)?)
+}
+
+/// The data map's text, as bundles enclose it; none when its file cannot be read any more.
+pub fn data_map_text(config: &Config) -> Option<String> {
+    let file = config.data_map.file.as_ref();
+    file.map_or_else(|| Some(REFERENCE.to_owned()), |file| std::fs::read_to_string(file).ok())
+}
+
+/// Makes what gathers evidence bundles, for commands that need no more of the house.
+///
+/// # Errors
+/// When the keys cannot be used.
+pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
+    let keyring = load_keys(config)?;
+    let log = open_log(config, store, clock, &keyring);
+    Ok(Bundles::new(store.clone(), log, signer(config, &keyring), data_map_text(config)))
+}
+
+/// Reads the data map and holds its default store's part against the live schema.
+///
+/// # Errors
+/// All problems of the map at once.
+pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppError> {
+    let map = read_data_map(config)?;
+    let limits = limits(config);
+    let addresses = config.stores.iter().map(|(name, entry)| Address {
+        name: name.clone(),
+        url: Pii::new(entry.url.expose().to_owned()),
+        limits,
+    });
+    match Stores::new(&map, store.clone(), addresses.collect()).await {
+        Ok(stores) => Ok(stores),
+        Err(StoresError::Map(problems)) => Err(problems.into()),
+        Err(StoresError::Store(error)) => Err(AppError::Database(config.database.url.masked(), error)),
+    }
+}
+
+/// What the configuration says of tombstones.
+pub fn suppression_settings(config: &Config) -> Settings {
+    let hours = config.suppression.sweeps_hours.iter();
+    Settings {
+        keep: TimeDelta::days(i64::from(config.suppression.keep_days)),
+        sweeps: hours.map(|hours| TimeDelta::hours(i64::from(*hours))).collect(),
+        function: config.suppression.sql_function,
+        due: TimeDelta::days(i64::from(config.jobs.due_days)),
+    }
+}
+
+/// Reads the keys; in embedded mode they are made when there are none.
+///
+/// # Errors
+/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
+pub fn load_keys(config: &Config) -> Result<Keyring, AppError> {
+    let path = config.keys_file().ok_or(AppError::NoKeysFile)?;
+    let made_when_missing = config.keys.file.is_none();
+    if made_when_missing && !path.exists() {
+        make_keys(&path)?;
+    }
+    Keyring::load(&path).map_err(|error| AppError::Keys(path, error))
+}
+
+fn make_keys(path: &Path) -> Result<(), AppError> {
+    match Keyring::generate().write_new(path) {
+        Ok(()) => {
+            tracing::info!(file = %path.display(), "made new keys; back this file up, and keep it apart from the database");
+            Ok(())
+        }
+        // Another process of the same start was faster: its keys are ours.
+        Err(KeyringError::Exists { .. }) => Ok(()),
+        Err(error) => Err(AppError::Keys(path.to_owned(), error)),
+    }
+}
+
+/// The desk that hands out data request packages, for a process that runs nothing else.
+///
+/// # Errors
+/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
+pub fn open_packages(config: &Config, store: &Store, clock: Clock) -> Result<Packages, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(packages(config, store.clone(), keys, keyring, clock))
+}
+
+pub(super) fn packages(
+    config: &Config,
+    store: Store,
+    keys: ContentKeys,
+    keyring: Arc<Keyring>,
+    clock: Clock,
+) -> Packages {
+    let public_url = config.export.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
+    let links = LinkSettings { public_url, valid: TimeDelta::hours(config.export.link_hours.into()) };
+    Packages::new(store, keys, keyring, clock, links)
+}
+
+/// The room of legal holds, for a command that opens no house.
+///
+/// # Errors
+/// When the keys or the data map cannot be used.
+pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
+    let keyring = Arc::new(load_keys(config)?);
+    let stores = open_stores(config, store).await?;
+    let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+    Ok(build_holds(store, clock, &keyring, &keys, &stores))
+}
+
+pub(super) fn build_holds(
+    store: &Store,
+    clock: &Clock,
+    keyring: &Arc<Keyring>,
+    keys: &ContentKeys,
+    stores: &Stores,
+) -> Holds {
+    Holds::new(store.clone(), clock.clone(), Arc::clone(keyring), keys.clone(), legal_hold::reach(stores))
+}
+
+/// Leaves half of the connections to everybody else: each collection keeps one for its snapshot.
+pub(super) fn exporter(config: &Config, stores: &Stores, keys: &ContentKeys) -> Exporter {
+    let readers = usize::try_from(config.database.connections_max / 2).unwrap_or_default().clamp(1, READERS_MAX);
+    Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers)
+}
+
+pub(super) fn open_log(config: &Config, store: &Store, clock: &Clock, keyring: &Keyring) -> Log {
+    let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
+    Log::new(store.clone(), clock.clone(), keyring, settings)
+}
