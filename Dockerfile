@@ -36,6 +36,8 @@ COPY --from=build --chown=10001:10001 /empty /keys
 USER 10001:10001
 WORKDIR /var/lib/efface
 ENV EFFACE__HTTP__LISTEN=0.0.0.0:8080
+# Memory that one thread has freed serves the others: some MiB less, and no slower.
+ENV MALLOC_ARENA_MAX=1
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["efface", "healthcheck"]

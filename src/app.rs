@@ -6,6 +6,7 @@ mod error;
 pub mod keys;
 mod open;
 pub mod retention;
+mod rewrap;
 mod signer;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use open::{
     data_map_text, load_keys, open_bundles, open_holds, open_packages, open_store, open_stores, prepare_tables,
     read_data_map, suppression_settings,
 };
+pub use rewrap::rewrap;
 pub use signer::signer;
 
 /// How long tasks may take to come to an end once a shutdown has begun.

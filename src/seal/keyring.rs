@@ -16,6 +16,7 @@ use super::wrap::{self, KEY_LEN, NONCE_LEN, WRAPPED_LEN};
 mod derived;
 mod error;
 mod file;
+mod rotate;
 
 pub use error::KeyringError;
 

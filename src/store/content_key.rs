@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use entity::sealing_key::{ActiveModel, Column, Entity, KeyPurpose, Model};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    Statement, Value,
+    QuerySelect as _, Statement, Value,
 };
 
 use super::audit_log::{self, NewEntry};
@@ -81,6 +81,46 @@ pub async fn living_made_before(conn: &impl ConnectionTrait, before: DateTime<Ut
         .order_by_asc(Column::Id)
         .all(conn)
         .await?)
+}
+
+/// Up to `limit` living keys that are not wrapped with the key-encryption key `kek_id`, the oldest first.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn wrapped_by_others(
+    conn: &impl ConnectionTrait,
+    kek_id: &str,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    Ok(Entity::find()
+        .filter(Column::WrappedKey.is_not_null())
+        .filter(Column::KekId.ne(kek_id))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(conn)
+        .await?)
+}
+
+/// Puts another wrapping of a key in the place of the one with `kek_id`. False when that one is not there any more.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn rewrap(
+    conn: &impl ConnectionTrait,
+    id: &str,
+    kek_id: &str,
+    (wrapped, by): (Vec<u8>, &str),
+) -> Result<bool, StoreError> {
+    let changed = Entity::update_many()
+        .col_expr(Column::WrappedKey, Expr::value(wrapped))
+        .col_expr(Column::KekId, Expr::value(by))
+        .filter(Column::Id.eq(id))
+        .filter(Column::KekId.eq(kek_id))
+        .filter(Column::WrappedKey.is_not_null())
+        .exec(conn)
+        .await?;
+    Ok(changed.rows_affected == 1)
 }
 
 /// What a key may have sealed.

@@ -307,7 +307,7 @@ async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shut
     let tables = efface::app::open_store(&config).await.unwrap();
     migration::up(tables.db(), config.database.reference_schema).await.unwrap();
     tables.close().await;
-    App::build(config, clock, shutdown).await.unwrap()
+    Box::pin(App::build(config, clock, shutdown)).await.unwrap()
 }
 
 /// Compiles each test twice: into `mod sqlite` and into `mod postgres`, which needs a server.

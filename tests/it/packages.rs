@@ -9,4 +9,5 @@ mod contents;
 mod large;
 mod links;
 mod removal;
+mod rotated;
 mod stage;

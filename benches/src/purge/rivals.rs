@@ -35,7 +35,8 @@ async fn batches(url: &str, sql: &str, rows: i64) -> anyhow::Result<Duration> {
             let begun = Instant::now();
             let deleted = client.execute(&statement, &[&shop, &rows]).await?;
             longest = longest.max(begun.elapsed());
-            if deleted < rows.unsigned_abs() {
+            // Until there are none: a loop that trusts a short batch to be the last saves one look per shop.
+            if deleted == 0 {
                 break;
             }
         }

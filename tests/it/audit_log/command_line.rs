@@ -168,6 +168,9 @@ both_databases! {
         desk.demand(&format!("unseal --shop {ADA}"), (Action::Read, "Keyring", "*")).await;
         let fresh = [("EFFACE__KEYS__FILE", desk.file("fresh.keys"))];
         desk.demand_with("keys generate", &fresh, (Action::Create, "Keyring", "?")).await;
+        let rotated = [("EFFACE__KEYS__FILE", desk.file("rotated.keys"))];
+        desk.demand(&format!("keys rotate --output {}", rotated[0].1), (Action::Update, "Keyring", house.key().id())).await;
+        desk.demand_with("keys rewrap", &rotated, (Action::Update, "SealingKey", "?")).await;
         desk.demand("migrate down --steps 1 --yes", (Action::Update, "Schema", "*")).await;
         desk.demand("migrate up", (Action::Update, "Schema", "*")).await;
         let before = house.audit_rows().await.len();

@@ -101,9 +101,10 @@ impl<'a, N: Note> Run<'a, N> {
     }
 
     /// Whether commits do not wait for the server's disk, which then writes while the next batch goes on: only where what
-    /// is noted goes the way of what is deleted. Beside others they do wait, or the others would have to wait for our writes.
+    /// is noted goes the way of what is deleted. A commit of somebody else's waits until all before it is written either way;
+    /// with fewer flushes of ours it does not have to wait for one of those first.
     fn is_left_unflushed(&self) -> bool {
-        !self.others.are_working && self.note.is_within()
+        self.note.is_within()
     }
 
     /// Waits until all that was committed is on the server's disk. A commit waits for all before it, but only if it wrote
