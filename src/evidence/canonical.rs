@@ -35,7 +35,8 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn write(value: &Value, text: &mut String) {
+/// Appends the canonical text of a value.
+pub(super) fn write(value: &Value, text: &mut String) {
     match value {
         Value::Number(number) => self::number(number, text),
         Value::Array(elements) => {
@@ -71,9 +72,16 @@ fn write(value: &Value, text: &mut String) {
     }
 }
 
-/// `serde_json` escapes as RFC 8785 says: the short escapes, `\u00xx` in lower case for other control characters.
-fn string(words: &str, text: &mut String) {
-    let _ = write!(text, "{}", Value::from(words));
+/// Appends a string. `serde_json` escapes as RFC 8785 says: the short escapes, `\u00xx` in lower case for other control
+/// characters. Most strings have nothing to escape.
+pub(super) fn string(words: &str, text: &mut String) {
+    if words.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let _ = write!(text, "{}", Value::from(words));
+    } else {
+        text.push('"');
+        text.push_str(words);
+        text.push('"');
+    }
 }
 
 fn number(number: &Number, text: &mut String) {

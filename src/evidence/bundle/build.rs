@@ -68,7 +68,8 @@ pub fn build(contents: Contents, signer: &Signer) -> Result<Vec<u8>, WriteError>
     let statements: BTreeMap<&String, Statement> =
         receipts.iter().filter_map(|(id, envelope)| Some((id, statement(envelope)?))).collect();
     let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let events: String = contents.events.iter().map(Event::to_line).collect();
+    let mut events = String::with_capacity(contents.events.len() * 1_200);
+    contents.events.iter().for_each(|event| event.write_line(&mut events));
     made.insert(names::EVENTS.to_owned(), events.into_bytes());
     made.insert(names::PROOF.to_owned(), proof::to_text(&contents.proof).into_bytes());
     made.insert(names::CHECKPOINT.to_owned(), contents.checkpoint.note().as_bytes().to_vec());

@@ -109,7 +109,7 @@ pub fn write(files: &Files<'_>) -> Result<Vec<u8>, WriteError> {
     for (name, data) in files {
         let header = Header {
             name,
-            crc: crc32(data),
+            crc: crc32fast::hash(data),
             size: u32::try_from(data.len()).unwrap_or_default(),
             offset: u32::try_from(bytes.len()).unwrap_or_default(),
         };
@@ -151,7 +151,7 @@ pub fn read(bytes: &[u8]) -> Result<Files<'_>, &'static str> {
         }
         let end = begin.checked_add(usize::try_from(size).map_err(|_| cut)?).ok_or(cut)?;
         let data = bytes.get(begin..end).ok_or(cut)?;
-        let header = Header { name, crc: crc32(data), size, offset: u32::try_from(at).map_err(|_| cut)? };
+        let header = Header { name, crc: crc32fast::hash(data), size, offset: u32::try_from(at).map_err(|_| cut)? };
         let mut expected = Vec::with_capacity(LOCAL_LEN + NAME_MAX);
         header.local(&mut expected);
         if bytes[at..begin] != expected {
@@ -172,28 +172,6 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
-const CRC: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "a byte")]
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
-
-fn crc32(data: &[u8]) -> u32 {
-    let fold = |crc: u32, byte: &u8| CRC[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8);
-    !data.iter().fold(!0, fold)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +183,7 @@ mod tests {
 
     #[test]
     fn files_come_out_as_they_went_in_and_the_bytes_are_pinned() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
         let bytes = sample();
         let files = read(&bytes).unwrap();
         assert_eq!(files["events.ndjson"], b"{}\n");

@@ -1,10 +1,11 @@
 //! A line of `events.ndjson`: an entry at its place, each field told or withheld.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::evidence::canonical;
 use crate::evidence::leaf::{Field, Fields};
@@ -70,26 +71,39 @@ impl Event {
             .find(|name| matches!(self.fields.get(*name), Some(Field::Withheld { .. })))
     }
 
-    /// The line, with its end.
-    pub fn to_line(&self) -> String {
-        let fields: Map<String, Value> = self
-            .fields
-            .iter()
-            .map(|(name, field)| {
-                let told = match field {
-                    Field::Open { value, salt } => json!({ "salt": STANDARD.encode(salt), "value": value }),
-                    Field::Withheld { commitment } => {
-                        let mut withheld = json!({ "commitment": STANDARD.encode(commitment) });
-                        if let Some(masked) = self.masked.get(name) {
-                            withheld["masked"] = masked.clone();
-                        }
-                        withheld
+    /// Appends the line, with its end: the canonical text of
+    /// `{"fields": {NAME: {"salt", "value"} or {"commitment", "masked"}}, "index"}`.
+    pub fn write_line(&self, text: &mut String) {
+        let mut fields: Vec<(&String, &Field)> = self.fields.iter().collect();
+        if !fields.iter().all(|(name, _)| name.is_ascii()) {
+            fields.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        }
+        text.push_str("{\"fields\":{");
+        for (at, (name, field)) in fields.into_iter().enumerate() {
+            if at > 0 {
+                text.push(',');
+            }
+            canonical::string(name, text);
+            match field {
+                Field::Open { value, salt } => {
+                    text.push_str(":{\"salt\":\"");
+                    STANDARD.encode_string(salt, text);
+                    text.push_str("\",\"value\":");
+                    canonical::write(value, text);
+                }
+                Field::Withheld { commitment } => {
+                    text.push_str(":{\"commitment\":\"");
+                    STANDARD.encode_string(commitment, text);
+                    text.push('"');
+                    if let Some(masked) = self.masked.get(name) {
+                        text.push_str(",\"masked\":");
+                        canonical::write(masked, text);
                     }
-                };
-                (name.clone(), told)
-            })
-            .collect();
-        format!("{}\n", canonical::canonical(&json!({ "fields": fields, "index": self.index })))
+                }
+            }
+            text.push('}');
+        }
+        let _ = writeln!(text, "}},\"index\":{}}}", self.index);
     }
 
     /// Reads a line without its end.

@@ -58,52 +58,61 @@ pub(super) fn write(scope: &Scope, head: &Head, events: &[Event], jobs: &[Line])
         "<h2>Entries</h2>\n<table><thead><tr><th>Place</th><th>When</th><th>Who</th><th>Did</th><th>To</th><th>Facts</th></tr></thead><tbody>\n",
     );
     for event in events {
-        let facts: Vec<String> = event
-            .fields
-            .keys()
-            .filter_map(|name| {
-                let fact = name.strip_prefix(METADATA)?;
-                Some(format!("{}: {}", escaped(fact), shown(event, name)))
-            })
-            .collect();
-        let both = |one: &str, other: &str| format!("{} {}", shown(event, one), shown(event, other));
-        let cells = [
-            event.index.to_string(),
-            shown(event, "createdAt"),
-            both("actorType", "actorId"),
-            shown(event, "action"),
-            both("resourceType", "resourceId"),
-            facts.join("<br>"),
-        ];
-        let _ = writeln!(page, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
+        let _ = write!(page, "<tr><td>{}</td><td>", event.index);
+        for (at, names) in [["createdAt", ""], ["actorType", "actorId"], ["action", ""], ["resourceType", "resourceId"]]
+            .iter()
+            .enumerate()
+        {
+            if at > 0 {
+                page.push_str("</td><td>");
+            }
+            show(&mut page, event, names[0]);
+            if !names[1].is_empty() {
+                page.push(' ');
+                show(&mut page, event, names[1]);
+            }
+        }
+        page.push_str("</td><td>");
+        let facts = event.fields.keys().filter_map(|name| Some((name, name.strip_prefix(METADATA)?)));
+        for (at, (name, fact)) in facts.enumerate() {
+            page.push_str(if at > 0 { "<br>" } else { "" });
+            escape(&mut page, fact);
+            page.push_str(": ");
+            show(&mut page, event, name);
+        }
+        page.push_str("</td></tr>\n");
     }
     page.push_str("</tbody></table>\n</body>\n</html>\n");
     page
 }
 
-fn shown(event: &Event, name: &str) -> String {
-    match (event.value(name), event.masked.get(name)) {
-        (Some(Value::String(text)), _) => escaped(text),
-        (Some(Value::Null), _) => "-".to_owned(),
-        (Some(value), _) => escaped(&value.to_string()),
-        (None, _) => "<span class=\"withheld\">withheld</span>".to_owned(),
+fn show(page: &mut String, event: &Event, name: &str) {
+    match event.value(name) {
+        Some(Value::String(text)) => escape(page, text),
+        Some(Value::Null) => page.push('-'),
+        Some(value) => escape(page, &value.to_string()),
+        None => page.push_str("<span class=\"withheld\">withheld</span>"),
     }
 }
 
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    escape(&mut escaped, text);
+    escaped
+}
+
+fn escape(page: &mut String, text: &str) {
     for c in text.chars() {
         match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() => escaped.push(char::REPLACEMENT_CHARACTER),
-            c => escaped.push(c),
+            '&' => page.push_str("&amp;"),
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '"' => page.push_str("&quot;"),
+            '\'' => page.push_str("&#39;"),
+            c if c.is_control() => page.push(char::REPLACEMENT_CHARACTER),
+            c => page.push(c),
         }
     }
-    escaped
 }
 
 #[cfg(test)]

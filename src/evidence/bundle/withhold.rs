@@ -49,13 +49,13 @@ impl<'a> Withholder<'a> {
         let mut count = 0;
         for (name, field) in &mut event.fields {
             let Some(told) = field.value().filter(|_| is_touched(name)) else { continue };
-            let left = at(&masked, name);
-            if left == Some(told) {
+            let left = take(&mut masked, name);
+            if left.as_ref() == Some(told) {
                 continue;
             }
             *field = Field::Withheld { commitment: field.commitment(name) };
             if let Some(left) = left {
-                event.masked.insert(name.clone(), left.clone());
+                event.masked.insert(name.clone(), left);
             }
             count += 1;
         }
@@ -79,10 +79,10 @@ fn document(event: &Event, is_touched: impl Fn(&str) -> bool) -> Value {
     Value::Object(document)
 }
 
-fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+fn take(document: &mut Value, name: &str) -> Option<Value> {
     match name.strip_prefix(METADATA) {
         // The metadata as a whole may be masked, and then is no object.
-        Some(fact) => document.get("metadata")?.get(fact),
-        None => document.get(name),
+        Some(fact) => document.get_mut("metadata")?.as_object_mut()?.remove(fact),
+        None => document.as_object_mut()?.remove(name),
     }
 }

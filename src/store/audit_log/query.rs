@@ -11,8 +11,8 @@ use sea_orm::{
 use super::span::{self, PLACE, Places};
 use crate::store::StoreError;
 
-/// Places that are looked through at once, when only some entries are asked for.
-const WINDOW: u64 = 8_192;
+/// Places that are looked through at once, when few of their entries are asked for.
+const WINDOW_MAX: u64 = 8_192;
 
 /// Which entries; an absent field does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +117,8 @@ pub async fn placed(
         found.truncate(most);
         return Ok(found);
     }
-    let window = if *filter == Filter::default() { limit.clamp(1, WINDOW) } else { WINDOW };
+    // As if every entry were asked for; wider as soon as a window shows that they are not.
+    let mut window = limit.clamp(1, WINDOW_MAX);
     let mut found = Vec::new();
     while from < to && found.len() < most {
         let end = to.min(from.saturating_add(window));
@@ -144,6 +145,9 @@ pub async fn placed(
             );
         }
         found[before..].sort_by_key(|placed| placed.index);
+        if (found.len() - before) as u64 * 2 < end - from {
+            window = (window * 2).min(WINDOW_MAX);
+        }
         from = end;
     }
     found.truncate(most);
