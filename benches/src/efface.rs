@@ -84,7 +84,9 @@ impl Efface {
             .env("EFFACE__HTTP__LISTEN", &place.listen)
             .env("EFFACE__DATABASE__URL", place.database_url)
             .env("EFFACE__WEBHOOKS__SECRETS", SECRET)
-            .env("EFFACE__KEYS__FILE", &self.keys);
+            .env("EFFACE__KEYS__FILE", &self.keys)
+            // As the image sets it.
+            .env("MALLOC_ARENA_MAX", "1");
         if self.is_unlogged {
             command.env("EFFACE_BENCH_WITHOUT_AUDIT_LOG", "1");
         }

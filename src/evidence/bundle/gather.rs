@@ -115,10 +115,7 @@ impl Bundles {
             }
         }
         if let Some((policy, engine)) = wishes.redact {
-            let mut withholder = withhold::Withholder::new(policy, engine);
-            for event in &mut events {
-                withholder.withhold(event)?;
-            }
+            withhold::withhold_all(policy, engine, &mut events)?;
         }
         let indices: Vec<u64> = events.iter().map(|event| event.index).collect();
         let proof = self.log.hashes(&proof::nodes(&indices, size)).await?;
