@@ -19,6 +19,9 @@ use crate::evidence::public_key::PublicKey;
 use crate::evidence::receipt::Signer;
 use crate::evidence::statement::Statement;
 
+/// Bytes of most lines, so that the text does not move while it grows.
+const LINE: usize = 1_600;
+
 /// What a bundle is made of.
 #[derive(Debug)]
 pub struct Contents {
@@ -68,7 +71,7 @@ pub fn build(contents: Contents, signer: &Signer) -> Result<Vec<u8>, WriteError>
     let statements: BTreeMap<&String, Statement> =
         receipts.iter().filter_map(|(id, envelope)| Some((id, statement(envelope)?))).collect();
     let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut events = String::with_capacity(contents.events.len() * 1_200);
+    let mut events = String::with_capacity(contents.events.len() * LINE);
     contents.events.iter().for_each(|event| event.write_line(&mut events));
     made.insert(names::EVENTS.to_owned(), events.into_bytes());
     made.insert(names::PROOF.to_owned(), proof::to_text(&contents.proof).into_bytes());

@@ -1,9 +1,5 @@
 //! Withholds fields of entries as a redaction policy says, so that the leaf still verifies.
 
-use std::num::NonZero;
-use std::panic::resume_unwind;
-use std::thread;
-
 use serde_json::{Map, Value};
 
 use super::event::{ALWAYS, Event};
@@ -18,27 +14,13 @@ pub const EVENT_TYPE: &str = "audit_entry";
 #[error("the policy masks {0}, which must be told: nobody could check the course of a job without it")]
 pub struct MustBeTold(pub &'static str);
 
-/// Entries that are worth a thread.
-const CHUNK_MIN: usize = 1_000;
-
-/// Threads at most: other work goes on meanwhile.
-const THREADS_MAX: usize = 4;
-
-/// Withholds in every entry what the policy masks, on several threads when there are many.
+/// Withholds in every entry what the policy masks.
 ///
 /// # Errors
 /// [`MustBeTold`].
 pub fn withhold_all(policy: &Policy, engine: &Engine, events: &mut [Event]) -> Result<(), MustBeTold> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
-    let chunk = events.len().div_ceil(threads).max(CHUNK_MIN);
-    thread::scope(|scope| {
-        let withhold = |events: &mut [Event]| {
-            let mut withholder = Withholder::new(policy, engine);
-            events.iter_mut().try_for_each(|event| withholder.withhold(event).map(|_| ()))
-        };
-        let threads: Vec<_> = events.chunks_mut(chunk).map(|events| scope.spawn(move || withhold(events))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    })
+    let mut withholder = Withholder::new(policy, engine);
+    events.iter_mut().try_for_each(|event| withholder.withhold(event))
 }
 
 /// Withholds fields of many entries. Entries of a bundle are mostly of one shop, whose rules are put together once.
@@ -56,11 +38,11 @@ impl<'a> Withholder<'a> {
     }
 
     /// Withholds what the policy masks: the whole field, also when only a part of it is masked. What the mask leaves stands
-    /// beside the commitment. Counts the fields.
+    /// beside the commitment.
     ///
     /// # Errors
     /// [`MustBeTold`].
-    fn withhold(&mut self, event: &mut Event) -> Result<u64, MustBeTold> {
+    fn withhold(&mut self, event: &mut Event) -> Result<(), MustBeTold> {
         let shop = event.text("shopDomain").unwrap_or_default();
         let rules = match self.rules.take() {
             Some(rules) if rules.0 == shop => rules,
@@ -73,7 +55,6 @@ impl<'a> Withholder<'a> {
         };
         let mut masked = document(event, is_touched);
         self.engine.apply(compiled, shop, &mut masked);
-        let mut count = 0;
         for (name, field) in &mut event.fields {
             let Some(told) = field.value().filter(|_| is_touched(name)) else { continue };
             let left = take(&mut masked, name);
@@ -84,9 +65,8 @@ impl<'a> Withholder<'a> {
             if let Some(left) = left {
                 event.masked.insert(name.clone(), left);
             }
-            count += 1;
         }
-        event.wrongly_withheld().map_or(Ok(count), |name| Err(MustBeTold(name)))
+        event.wrongly_withheld().map_or(Ok(()), |name| Err(MustBeTold(name)))
     }
 }
 
