@@ -83,6 +83,9 @@ impl Store {
             return Err(StoreError::Url);
         }
         let mut options = ConnectOptions::new(url);
+        // No reaping of idle connections. sqlx counts them a moment late: its task that looks for them may read 0 - 1, and then
+        // goes round for ever (sqlx 0.9, `PoolInner::release` and `spawn_maintenance_tasks`). A dead one is noticed by its user.
+        options.idle_timeout(None).max_lifetime(None);
         options
             .max_connections(limits.connections_max)
             .acquire_timeout(limits.acquire_timeout)

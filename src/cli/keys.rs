@@ -21,7 +21,7 @@ Examples:
   efface keys generate --output /etc/efface/keys.json
   efface keys show > efface.pub          for those who verify receipts
   efface keys rotate --output /etc/efface/keys-2.json
-  efface keys rewrap                     once every process works with the new file";
+  efface keys rewrap                     once every process has the file";
 
 /// Make the keys that seal personal data and sign receipts, and show the public one
 #[derive(Debug, clap::Args)]

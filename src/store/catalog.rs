@@ -302,6 +302,8 @@ pub async fn open_read_only(url: &str) -> Result<DatabaseConnection, StoreError>
         return Err(StoreError::Url);
     }
     let mut options = ConnectOptions::new(url);
+    // As for the store: no task that reaps idle connections.
+    options.idle_timeout(None).max_lifetime(None);
     let patience = PoolLimits::default().acquire_timeout;
     options
         .max_connections(2)

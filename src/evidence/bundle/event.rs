@@ -65,10 +65,9 @@ impl Event {
 
     /// A field that may not be withheld, and is.
     pub fn wrongly_withheld(&self) -> Option<&'static str> {
-        let of_jobs: &[&str] = if self.is_of_job() { &TOLD_OF_JOBS } else { &[] };
-        TOLD.into_iter()
-            .chain(of_jobs.iter().copied())
-            .find(|name| matches!(self.fields.get(*name), Some(Field::Withheld { .. })))
+        let of_jobs: &[&'static str] = if self.is_of_job() { &TOLD_OF_JOBS } else { &[] };
+        let mut withheld = self.fields.iter().filter(|(_, field)| field.value().is_none()).map(|(name, _)| name);
+        withheld.find_map(|name| TOLD.iter().chain(of_jobs).find(|told| *told == name).copied())
     }
 
     /// Appends the line, with its end: the canonical text of

@@ -49,32 +49,39 @@ impl<'a> Withholder<'a> {
             _ => (shop.to_owned(), self.policy.for_event(EVENT_TYPE, Some(shop))),
         };
         let (shop, compiled) = self.rules.insert(rules);
-        let is_touched = |name: &str| match name.strip_prefix(METADATA) {
-            Some(fact) => compiled.touches(["metadata", fact]),
-            None => (name == "metadata" || ALWAYS.contains(&name)) && compiled.touches([name]),
-        };
-        let mut masked = document(event, is_touched);
+        let touched: Vec<String> =
+            event.fields.keys().filter(|name| is_touched(compiled, name)).map(String::clone).collect();
+        let mut masked = document(event, &touched);
         self.engine.apply(compiled, shop, &mut masked);
-        for (name, field) in &mut event.fields {
-            let Some(told) = field.value().filter(|_| is_touched(name)) else { continue };
-            let left = take(&mut masked, name);
+        for name in touched {
+            let Some(field) = event.fields.get_mut(&name) else { continue };
+            let Some(told) = field.value() else { continue };
+            let left = take(&mut masked, &name);
             if left.as_ref() == Some(told) {
                 continue;
             }
-            *field = Field::Withheld { commitment: field.commitment(name) };
+            *field = Field::Withheld { commitment: field.commitment(&name) };
             if let Some(left) = left {
-                event.masked.insert(name.clone(), left);
+                event.masked.insert(name, left);
             }
         }
         event.wrongly_withheld().map_or(Ok(()), |name| Err(MustBeTold(name)))
     }
 }
 
-/// An entry as the audit log shows it, the metadata as an object: of its fields those that a rule may change.
-fn document(event: &Event, is_touched: impl Fn(&str) -> bool) -> Value {
+/// Whether a rule may change a field. Fields that no entry has are left alone.
+fn is_touched(rules: &Compiled, name: &str) -> bool {
+    match name.strip_prefix(METADATA) {
+        Some(fact) => rules.touches(["metadata", fact]),
+        None => rules.touches([name]) && (name == "metadata" || ALWAYS.contains(&name)),
+    }
+}
+
+/// These fields of an entry, as the audit log shows it: the metadata as an object.
+fn document(event: &Event, names: &[String]) -> Value {
     let (mut document, mut metadata) = (Map::new(), Map::new());
-    for (name, field) in &event.fields {
-        let Some(value) = field.value().filter(|_| is_touched(name)).cloned() else { continue };
+    for name in names {
+        let Some(value) = event.value(name).cloned() else { continue };
         match name.strip_prefix(METADATA) {
             Some(fact) => metadata.insert(fact.to_owned(), value),
             None => document.insert(name.clone(), value),

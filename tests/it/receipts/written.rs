@@ -189,8 +189,8 @@ both_databases! {
         house.open_shop(ADA).await;
         let webhooks: Vec<Webhook> = (0..300_u64).map(|order| Webhook::customers_redact(ADA, &[order])).collect();
         house.accept(&webhooks).await;
-        assert_eq!(house.tick().await, 256);
-        assert_eq!(house.receipts().await.len(), 256);
+        assert_eq!(house.tick().await, 192);
+        assert_eq!(house.receipts().await.len(), 192);
         house.work().await;
         let receipts = house.receipts().await;
         let of: HashSet<String> = receipts.iter().map(|receipt| house.opened(receipt).predicate.request.job_id).collect();
