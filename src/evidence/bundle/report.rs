@@ -10,7 +10,7 @@ use crate::evidence::leaf::METADATA;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#1a1a1a}table{border-collapse:collapse;\
 width:100%;font-size:12px}th,td{border:1px solid #bbb;padding:.3rem .5rem;text-align:left;vertical-align:top;\
-overflow-wrap:anywhere}th{background:#eee}dt{font-weight:600}dd{margin:0 0 .5rem}.withheld{color:#666;font-style:italic}\
+overflow-wrap:anywhere}th{background:#eee}dt{font-weight:600}dd{margin:0 0 .5rem}i{color:#666}\
 @media print{body{margin:0}tr{break-inside:avoid}thead{display:table-header-group}}";
 
 /// A job of the bundle and what its receipt says.
@@ -91,7 +91,7 @@ fn show(page: &mut String, event: &Event, name: &str) {
         Some(Value::String(text)) => escape(page, text),
         Some(Value::Null) => page.push('-'),
         Some(value) => escape(page, &value.to_string()),
-        None => page.push_str("<span class=\"withheld\">withheld</span>"),
+        None => page.push_str("<i>withheld</i>"),
     }
 }
 
