@@ -9,16 +9,31 @@ use crate::columns::{Columns, execute, or, table, unique};
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// The spans of a log whose entries know their places themselves: next to each other by number *and* by place.
-const SPANS: &str = r#"INSERT INTO "AuditSpan" ("firstIndex", "firstOrdinal", "length")
-  SELECT min("leafIndex"), min("ordinal"), count(*)
-  FROM (SELECT "leafIndex", "ordinal", "ordinal" - row_number() OVER (PARTITION BY "leafIndex" - "ordinal" ORDER BY "ordinal") AS "island"
-        FROM "AuditLog" WHERE "leafIndex" IS NOT NULL) AS "placed"
-  GROUP BY "leafIndex" - "ordinal", "island""#;
+/// The spans of a log whose entries know their places themselves: next to each other by number *and* by place. And the number
+/// up to which every entry has its place. `{number}` is the number that the database gave an entry.
+const SPANS: [&str; 2] = [
+    r#"INSERT INTO "AuditSpan" ("firstIndex", "firstOrdinal", "length")
+       SELECT min("leafIndex"), min("number"), count(*)
+       FROM (SELECT "leafIndex", {number} AS "number",
+               {number} - row_number() OVER (PARTITION BY "leafIndex" - {number} ORDER BY {number}) AS "island"
+             FROM "AuditLog" WHERE "leafIndex" IS NOT NULL) AS "placed"
+       GROUP BY "leafIndex" - "number", "island""#,
+    r#"UPDATE "AuditTree" SET "settled" = coalesce(
+       (SELECT min({number}) - 1 FROM "AuditLog" WHERE "leafIndex" IS NULL), (SELECT max({number}) FROM "AuditLog"), 0)"#,
+];
 
-/// Every entry up to it has its place.
-const SETTLED: &str = r#"UPDATE "AuditTree" SET "settled" = coalesce(
-  (SELECT min("ordinal") - 1 FROM "AuditLog" WHERE "leafIndex" IS NULL), (SELECT max("ordinal") FROM "AuditLog"), 0)"#;
+/// Where `{fits}` stands below: that a span goes on where the last one ended, within the tree, and that its entries are there
+/// and have no place.
+const FITS: &str = r#"NEW."length" >= 1 AND NEW."firstIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
+         AND NEW."firstIndex" = coalesce((SELECT s."firstIndex" + s."length" FROM "AuditSpan" AS s ORDER BY s."firstIndex" DESC LIMIT 1),
+           NEW."firstIndex")
+         AND NEW."firstIndex" + NEW."length" <= (SELECT "size" FROM "AuditTree")
+         AND NEW."length" = (SELECT count(*) FROM "AuditLog" AS a
+                             WHERE a."ordinal" >= NEW."firstOrdinal" AND a."ordinal" < NEW."firstOrdinal" + NEW."length")
+         AND NOT EXISTS (SELECT 1 FROM "AuditSpan" AS s
+                         WHERE s."firstOrdinal" >= NEW."firstOrdinal" AND s."firstOrdinal" < NEW."firstOrdinal" + NEW."length")
+         AND coalesce((SELECT s."firstOrdinal" + s."length" FROM "AuditSpan" AS s WHERE s."firstOrdinal" < NEW."firstOrdinal"
+                       ORDER BY s."firstOrdinal" DESC LIMIT 1) <= NEW."firstOrdinal", true)"#;
 
 /// Entries of before there were numbers get negative ones, in the order of their ids; those of before there were salts get one.
 const POSTGRES_BEFORE: [&str; 7] = [
@@ -52,23 +67,11 @@ const POSTGRES: [&str; 9] = [
          END IF;
          RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation';
        END $$"#,
-    r#"CREATE FUNCTION efface_guard_audit_spans() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
-       DECLARE last record;
+    r"CREATE FUNCTION efface_guard_audit_spans() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
        BEGIN
-         SELECT * INTO last FROM "AuditSpan" AS s ORDER BY s."firstIndex" DESC LIMIT 1;
-         IF NEW."length" >= 1 AND NEW."firstIndex" >= 0
-            AND NEW."firstIndex" = coalesce(last."firstIndex" + last."length", NEW."firstIndex")
-            AND NEW."firstIndex" + NEW."length" <= (SELECT "size" FROM "AuditTree")
-            AND NEW."length" = (SELECT count(*) FROM "AuditLog" AS a
-                                WHERE a."ordinal" >= NEW."firstOrdinal" AND a."ordinal" < NEW."firstOrdinal" + NEW."length")
-            AND NOT EXISTS (SELECT 1 FROM "AuditSpan" AS s
-                            WHERE s."firstOrdinal" >= NEW."firstOrdinal" AND s."firstOrdinal" < NEW."firstOrdinal" + NEW."length")
-            AND coalesce((SELECT s."firstOrdinal" + s."length" FROM "AuditSpan" AS s WHERE s."firstOrdinal" < NEW."firstOrdinal"
-                          ORDER BY s."firstOrdinal" DESC LIMIT 1) <= NEW."firstOrdinal", true) THEN
-           RETURN NEW;
-         END IF;
+         IF {fits} THEN RETURN NEW; END IF;
          RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation';
-       END $$"#,
+       END $$",
     r#"CREATE FUNCTION efface_guard_audit_span_deletes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
        BEGIN
          IF OLD."firstIndex" + OLD."length" <= (SELECT "minimumIndex" FROM "AuditTree") THEN RETURN OLD; END IF;
@@ -106,15 +109,6 @@ const SQLITE_BEFORE: [&str; 1] = [r#"CREATE TABLE "AuditLog_numbered" (
     "actorId" text NOT NULL, "action" text NOT NULL, "resourceType" text NOT NULL, "resourceId" text NOT NULL,
     "shopDomain" text NULL, "metadata" text NULL, "ipAddress" text NULL, "createdAt" text NOT NULL, "salt" blob NOT NULL CHECK (length("salt") = 32))"#];
 
-const SQLITE_SPANS: &str = r#"INSERT INTO "AuditSpan" ("firstIndex", "firstOrdinal", "length")
-  SELECT min("leafIndex"), min("ordinal"), count(*)
-  FROM (SELECT "leafIndex", rowid AS "ordinal", rowid - row_number() OVER (PARTITION BY "leafIndex" - rowid ORDER BY rowid) AS "island"
-        FROM "AuditLog" WHERE "leafIndex" IS NOT NULL) AS "placed"
-  GROUP BY "leafIndex" - "ordinal", "island""#;
-
-const SQLITE_SETTLED: &str = r#"UPDATE "AuditTree" SET "settled" = coalesce(
-  (SELECT min(rowid) - 1 FROM "AuditLog" WHERE "leafIndex" IS NULL), (SELECT max(rowid) FROM "AuditLog"), 0)"#;
-
 const SQLITE: [&str; 11] = [
     r#"INSERT INTO "AuditLog_numbered" SELECT rowid, "id", "actorType", "actorId", "action", "resourceType", "resourceId", "shopDomain",
          "metadata", "ipAddress", "createdAt", coalesce("salt", randomblob(32)) FROM "AuditLog""#,
@@ -134,16 +128,7 @@ const SQLITE: [&str; 11] = [
          FROM "AuditSpan" AS s WHERE s."firstOrdinal" <= OLD."ordinal" ORDER BY s."firstOrdinal" DESC LIMIT 1), false)
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
     r#"CREATE TRIGGER "AuditSpan_guard_insert" BEFORE INSERT ON "AuditSpan"
-       WHEN NOT (NEW."length" >= 1 AND NEW."firstIndex" >= 0
-         AND NEW."firstIndex" = coalesce((SELECT s."firstIndex" + s."length" FROM "AuditSpan" AS s ORDER BY s."firstIndex" DESC LIMIT 1),
-           NEW."firstIndex")
-         AND NEW."firstIndex" + NEW."length" <= (SELECT "size" FROM "AuditTree")
-         AND NEW."length" = (SELECT count(*) FROM "AuditLog" AS a
-                             WHERE a."ordinal" >= NEW."firstOrdinal" AND a."ordinal" < NEW."firstOrdinal" + NEW."length")
-         AND NOT EXISTS (SELECT 1 FROM "AuditSpan" AS s
-                         WHERE s."firstOrdinal" >= NEW."firstOrdinal" AND s."firstOrdinal" < NEW."firstOrdinal" + NEW."length")
-         AND coalesce((SELECT s."firstOrdinal" + s."length" FROM "AuditSpan" AS s WHERE s."firstOrdinal" < NEW."firstOrdinal"
-                       ORDER BY s."firstOrdinal" DESC LIMIT 1) <= NEW."firstOrdinal", true))
+       WHEN NOT ({fits})
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
     r#"CREATE TRIGGER "AuditSpan_guard" BEFORE UPDATE ON "AuditSpan"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"#,
@@ -185,13 +170,12 @@ impl MigrationTrait for Migration {
         manager.create_index(unique("AuditSpan", &["firstOrdinal"])).await?;
         let settled = or(c.bigint("settled"), 0);
         manager.alter_table(Table::alter().table("AuditTree").add_column(settled).take()).await?;
-        if is_postgres {
-            execute(manager, &[SPANS, SETTLED]).await?;
-            execute(manager, &POSTGRES).await
-        } else {
-            execute(manager, &[SQLITE_SPANS, SQLITE_SETTLED]).await?;
-            execute(manager, &SQLITE).await
+        let after: &[&str] = if is_postgres { &POSTGRES } else { &SQLITE };
+        let number = if is_postgres { "\"ordinal\"" } else { "rowid" };
+        for statement in SPANS.iter().chain(after) {
+            execute(manager, &[&statement.replace("{number}", number).replace("{fits}", FITS)]).await?;
         }
+        Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {

@@ -50,7 +50,7 @@ CREATE TRIGGER "AuditSpan_guard_delete" BEFORE DELETE ON "AuditSpan"
        WHEN OLD."firstIndex" + OLD."length" > (SELECT "minimumIndex" FROM "AuditTree")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditSpan_guard_insert" BEFORE INSERT ON "AuditSpan"
-       WHEN NOT (NEW."length" >= 1 AND NEW."firstIndex" >= 0
+       WHEN NOT (NEW."length" >= 1 AND NEW."firstIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
          AND NEW."firstIndex" = coalesce((SELECT s."firstIndex" + s."length" FROM "AuditSpan" AS s ORDER BY s."firstIndex" DESC LIMIT 1),
            NEW."firstIndex")
          AND NEW."firstIndex" + NEW."length" <= (SELECT "size" FROM "AuditTree")

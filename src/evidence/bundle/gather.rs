@@ -20,7 +20,7 @@ use crate::store::audit_log::query;
 use crate::store::{Store, StoreError};
 
 /// Entries read at once.
-const PAGE: u64 = 1_000;
+const PAGE: u64 = 8_192;
 /// Entries of one bundle at most.
 pub const EVENTS_MAX: usize = 500_000;
 

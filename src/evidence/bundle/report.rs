@@ -13,6 +13,19 @@ width:100%;font-size:12px}th,td{border:1px solid #bbb;padding:.3rem .5rem;text-a
 overflow-wrap:anywhere}th{background:#eee}dt{font-weight:600}dd{margin:0 0 .5rem}i{color:#666}\
 @media print{body{margin:0}tr{break-inside:avoid}thead{display:table-header-group}}";
 
+/// Ends a cell and begins another.
+const NEXT: &str = "</td><td>";
+
+/// The fields of a row, each with what stands before it.
+const CELLS: [(&str, &str); 6] = [
+    (NEXT, "createdAt"),
+    (NEXT, "actorType"),
+    (" ", "actorId"),
+    (NEXT, "action"),
+    (NEXT, "resourceType"),
+    (" ", "resourceId"),
+];
+
 /// A job of the bundle and what its receipt says.
 pub(super) struct Line {
     pub job_id: String,
@@ -58,21 +71,12 @@ pub(super) fn write(scope: &Scope, head: &Head, events: &[Event], jobs: &[Line])
         "<h2>Entries</h2>\n<table><thead><tr><th>Place</th><th>When</th><th>Who</th><th>Did</th><th>To</th><th>Facts</th></tr></thead><tbody>\n",
     );
     for event in events {
-        let _ = write!(page, "<tr><td>{}</td><td>", event.index);
-        for (at, names) in [["createdAt", ""], ["actorType", "actorId"], ["action", ""], ["resourceType", "resourceId"]]
-            .iter()
-            .enumerate()
-        {
-            if at > 0 {
-                page.push_str("</td><td>");
-            }
-            show(&mut page, event, names[0]);
-            if !names[1].is_empty() {
-                page.push(' ');
-                show(&mut page, event, names[1]);
-            }
+        let _ = write!(page, "<tr><td>{}", event.index);
+        for (before, name) in CELLS {
+            page.push_str(before);
+            show(&mut page, event, name);
         }
-        page.push_str("</td><td>");
+        page.push_str(NEXT);
         let facts = event.fields.keys().filter_map(|name| Some((name, name.strip_prefix(METADATA)?)));
         for (at, (name, fact)) in facts.enumerate() {
             page.push_str(if at > 0 { "<br>" } else { "" });

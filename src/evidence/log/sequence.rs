@@ -43,7 +43,9 @@ impl Mark {
 
     /// The number that is settled once everything that can be seen has a place, when these transactions still append.
     fn settles(&self, appenders: &BTreeSet<String>) -> Option<i64> {
-        self.awaited.as_ref().filter(|(_, awaited)| awaited.is_disjoint(appenders)).map(|(number, _)| *number)
+        let (number, awaited) = self.awaited.as_ref()?;
+        // One that is prepared may be one of those that are awaited.
+        (awaited.is_disjoint(appenders) && !appenders.contains(place::PREPARED)).then_some(*number)
     }
 
     /// Ends a round that has placed all it saw. Returns the next number to settle, if it has to be asked who is to be awaited.
@@ -154,4 +156,43 @@ fn salt_of(entry: &entity::audit_log::Model) -> Result<EntrySalt, StoreError> {
     let (table, column, reason) = ("AuditLog", "salt", "not 32 bytes");
     let unreadable = |_| StoreError::Row { table, column, id: entry.id.clone(), reason };
     entry.salt.as_slice().try_into().map(EntrySalt).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(size: u64, settled: i64) -> Head {
+        Head { origin: "log".to_owned(), size, minimum_index: 0, policy: None, settled }
+    }
+
+    fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+        names.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn a_number_is_settled_when_all_that_are_awaited_have_ended_and_none_is_prepared() {
+        let mut mark = Mark::default();
+        mark.begin(head(0, 0));
+        assert_eq!(mark.end(7, None), Some(7));
+        mark.awaited = Some((7, names(["3/5", "4/9"])));
+        assert_eq!(mark.end(12, mark.settles(&names(["4/9"]))), None, "one of them goes on");
+        assert_eq!(mark.end(12, mark.settles(&names([place::PREPARED]))), None, "it may be one of them");
+        assert_eq!((mark.settled, mark.seen), (0, 12));
+        assert_eq!(mark.end(12, mark.settles(&names(["3/6"]))), Some(12), "the next one to settle");
+        assert_eq!(mark.settled, 7);
+    }
+
+    #[test]
+    fn what_was_learned_of_a_log_is_forgotten_when_it_is_shorter_or_another() {
+        for restored in [head(4, 3), Head { origin: "another".to_owned(), ..head(9, 3) }] {
+            let mut mark = Mark::default();
+            mark.begin(head(5, -4));
+            assert_eq!((mark.settled, mark.seen), (-4, -4), "numbers of before may be negative");
+            mark.end(9, Some(8));
+            mark.awaited = Some((9, names([])));
+            mark.begin(restored);
+            assert_eq!((mark.settled, mark.seen, mark.awaited), (3, 3, None));
+        }
+    }
 }

@@ -37,7 +37,11 @@ pub async fn count_unplaced(conn: &impl ConnectionTrait, after: i64) -> Result<u
     Ok(count.unsigned_abs())
 }
 
-/// Who may have appended entries that have not committed: transactions, by names that none of them shares with a later one.
+/// The name of every transaction that is prepared for a two-phase commit: it has given up the name it had.
+pub const PREPARED: &str = "prepared";
+
+/// Who may have appended entries that have not committed: transactions, by names that none of them shares with a later one,
+/// or [`PREPARED`].
 ///
 /// An insert locks the table before it takes a number, and holds the lock until its transaction has ended and everybody
 /// sees what it wrote. So an entry with a lower number than one that was seen before this question either can be seen now,
@@ -50,9 +54,10 @@ pub async fn appenders(conn: &impl ConnectionTrait) -> Result<BTreeSet<String>, 
     if conn.get_database_backend() != DbBackend::Postgres {
         return Ok(BTreeSet::new());
     }
-    let sql = r#"SELECT "virtualtransaction" FROM pg_locks
+    let sql = r#"SELECT CASE WHEN "pid" IS NULL THEN $1 ELSE "virtualtransaction" END AS "name" FROM pg_locks
         WHERE "locktype"='relation' AND "mode"='RowExclusiveLock' AND "granted" AND "relation"='"AuditLog"'::regclass
           AND "database"=(SELECT "oid" FROM pg_database WHERE "datname"=current_database())"#;
-    let rows = conn.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    rows.iter().map(|row| Ok(row.try_get("", "virtualtransaction")?)).collect()
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [Value::from(PREPARED)]);
+    let rows = conn.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get("", "name")?)).collect()
 }

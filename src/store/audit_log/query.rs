@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use entity::audit_log::{Action, Column, Entity, Model};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, FromQueryResult as _, Order, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
 };
 
@@ -96,11 +96,44 @@ async fn listed(conn: &impl ConnectionTrait, query: Select<Entity>) -> Result<Ve
 
 /// Up to `limit` entries that have a place from `from` to before `to`, in the order of the tree.
 ///
-/// Of one resource, all its entries are read at once; else the tree is walked from `from`, a window at a time.
+/// Of one resource, they are looked up; else the tree is walked from `from`, a window at a time.
 ///
 /// # Errors
 /// When the database refuses or does not answer, or a row does not read back.
 pub async fn placed(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+    limit: u64,
+) -> Result<Vec<Placed>, StoreError> {
+    if from >= to {
+        return Ok(Vec::new());
+    }
+    if filter.resource_id.is_none() {
+        walk(conn, filter, from, to, limit).await
+    } else {
+        look_up(conn, filter, from, to, limit).await
+    }
+}
+
+/// What the index of resources finds, sorted by its places.
+async fn look_up(
+    conn: &impl ConnectionTrait,
+    filter: &Filter,
+    from: u64,
+    to: u64,
+    limit: u64,
+) -> Result<Vec<Placed>, StoreError> {
+    let within = Expr::cust(format!("{PLACE} BETWEEN {from} AND {}", to - 1));
+    let found = Entity::find().filter(filter.condition()).filter(within);
+    let found = found.order_by(Expr::cust(r#""leafIndex""#), Order::Asc).limit(limit);
+    let placed = |Listed { entry, index }| Some(Placed { index: index?, entry });
+    Ok(listed(conn, found).await?.into_iter().filter_map(placed).collect())
+}
+
+/// What a walk along the tree meets.
+async fn walk(
     conn: &impl ConnectionTrait,
     filter: &Filter,
     mut from: u64,
@@ -108,15 +141,6 @@ pub async fn placed(
     limit: u64,
 ) -> Result<Vec<Placed>, StoreError> {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    if filter.resource_id.is_some() {
-        let all = listed(conn, Entity::find().filter(filter.condition())).await?;
-        let mut found: Vec<Placed> =
-            all.into_iter().filter_map(|Listed { entry, index }| Some(Placed { index: index?, entry })).collect();
-        found.retain(|placed| (from..to).contains(&placed.index));
-        found.sort_by_key(|placed| placed.index);
-        found.truncate(most);
-        return Ok(found);
-    }
     // As if every entry were asked for; wider as soon as a window shows that they are not.
     let mut window = limit.clamp(1, WINDOW_MAX);
     let mut found = Vec::new();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use efface::audit;
+use efface::evidence::log::Filter;
+use efface::store::audit_log::query::Listed;
 use sea_orm::ConnectionTrait as _;
 
 use super::entry;
@@ -63,6 +65,31 @@ both_databases! {
         assert_eq!(leaves.len(), 1_257);
         let spans = house.number(r#"SELECT count(*) AS n FROM "AuditSpan""#).await;
         assert!(spans <= 8, "{spans} rows for 1,257 places");
+    }
+
+    async fn entries_of_one_thing_are_read_in_pages_in_the_order_of_the_tree(house: House) {
+        for round in 0..12 {
+            let about = |n: usize| if n.is_multiple_of(2) { entry("one") } else { entry("another") };
+            audit::record(house.store(), &house.clock, (0..=round).map(about).collect()).await.unwrap();
+            house.tend().await.unwrap();
+        }
+        house.append(3).await;
+        let of_one = |listed: &Listed| listed.index.is_some() && listed.entry.resource_id == "one";
+        let whole: Vec<_> = house.audit_entries().await.into_iter().filter(of_one).map(|one| one.index.unwrap()).collect();
+        assert_eq!(whole.len(), 42);
+        let (log, filter) = (house.log(), Filter { resource_id: Some("one".to_owned()), ..Filter::default() });
+        let (mut paged, mut from) = (Vec::new(), 0);
+        loop {
+            let page = log.entries(&filter, from, 78, 5).await.unwrap();
+            let Some(last) = page.last() else { break };
+            assert!(page.len() == 5 || paged.len() + page.len() == 42);
+            from = last.index + 1;
+            paged.extend(page.into_iter().map(|placed| placed.index));
+        }
+        assert_eq!(paged, whole);
+        assert!(log.entries(&filter, 0, 0, 5).await.unwrap().is_empty());
+        let first_ten = log.entries(&filter, 0, 10, 100).await.unwrap();
+        assert!(first_ten.iter().map(|placed| placed.index).eq(whole.iter().copied().filter(|index| *index < 10)));
     }
 
     /// What a process has learned of a log does not hold for the one that was put in its place.
