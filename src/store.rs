@@ -117,6 +117,8 @@ impl Store {
                     ("enable_mergejoin", "off"),
                     ("enable_seqscan", "off"),
                     ("jit", "off"),
+                    // Starting two helpers for a batch of keys costs more than looking them up, and takes the app's share.
+                    ("max_parallel_workers_per_gather", "0"),
                     // What we VACUUM is large, and the app is there: as slowly as autovacuum does it.
                     ("vacuum_cost_delay", "2"),
                 ])

@@ -7,6 +7,7 @@ pub mod expired;
 pub mod retention_days;
 pub mod uninstall;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
@@ -18,7 +19,7 @@ use super::progress::Progress;
 use super::reinstall::{self, Back, Guard, Policy};
 use super::subject::Target;
 use crate::store::StoreError;
-use crate::store::target::{self, Column, Count, Keys, Locked, Masked, Reach, Rows};
+use crate::store::target::{self, Column, Count, Keys, Locked, Masked, Reach, Rows, Way};
 
 /// Rows that are masked by one statement.
 const MASKED_AT_ONCE: u64 = 5_000;
@@ -65,6 +66,8 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                 fates[*place] = Fate::Reinstalled(back);
             }
         }
+        // Tables whose rows go by the same statement. A target alone gets one for each, so that an error names the table.
+        let mut together: Vec<(&MappedTable, &Way, Cow<'_, Keys>)> = Vec::new();
         for (place, table) in self.map.tables.iter().enumerate() {
             let action = table.action(false);
             if action == Action::Keep {
@@ -75,15 +78,19 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                 if keys.is_empty() {
                     continue;
                 }
-                let counts = if action == Action::Delete {
-                    target::delete_matching(self.conn, &table.reach, &way.way, &keys).await
+                let is_named = together.iter().any(|(other, ..)| other.name == table.name);
+                if is_named || action == Action::Mask || targets.len() == 1 {
+                    self.delete_together(&mut together, progress).await?;
+                }
+                if action == Action::Delete {
+                    together.push((table, &way.way, keys));
                 } else {
-                    self.mask(table, Rows::Matching(&way.way), &keys, targets).await
-                };
-                let counts = counts.map_err(|error| error.of_table(&table.name))?;
-                add(progress, table.counter(action), &counts);
+                    let counts = self.mask(table, Rows::Matching(&way.way), &keys, targets).await;
+                    add(progress, table.counter(action), &counts.map_err(|error| error.of_table(&table.name))?);
+                }
             }
         }
+        self.delete_together(&mut together, progress).await?;
         if targets.iter().any(Target::is_whole_shop) {
             self.whole_shops(&plan, targets, &mut fates, progress).await?;
             for (place, target) in placed {
@@ -93,6 +100,24 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
         }
         Ok(fates)
+    }
+
+    /// Deletes what `together` holds, and empties it.
+    async fn delete_together(
+        &self,
+        together: &mut Vec<(&MappedTable, &Way, Cow<'_, Keys>)>,
+        progress: &mut [Progress],
+    ) -> Result<(), StoreError> {
+        let tables: Vec<_> = together.iter().map(|(table, way, keys)| (&table.reach, *way, &**keys)).collect();
+        let counts = target::delete_matching(self.conn, &tables).await.map_err(|error| match &together[..] {
+            [(table, ..)] => error.of_table(&table.name),
+            _ => error,
+        })?;
+        for (place, count) in counts {
+            add(progress, together[place].0.counter(Action::Delete), &[count]);
+        }
+        together.clear();
+        Ok(())
     }
 
     /// Why a shop must not be erased, when it was installed again and nobody can tell what is to go. Otherwise sets up to

@@ -2,24 +2,53 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-use super::keys::counts;
+use super::keys::{Shared, counts, placed};
 use super::reach::{row_id, row_names};
-use super::{Count, Ident, Keys, Reach, Rows};
+use super::{Count, Ident, Keys, Reach, Rows, Way};
 use crate::store::StoreError;
 use crate::store::rows::Rows as Table;
 
-/// Deletes the rows of one table that match any key, for all jobs at once, and counts them per job. A row that two
-/// jobs ask for is counted for one of them.
+/// Deletes the rows of several tables that match any key, for all jobs at once, and counts them per table's place and job. A
+/// row that two jobs ask for is counted for one of them. No table may come twice.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
 pub async fn delete_matching(
     conn: &impl ConnectionTrait,
-    reach: &Reach,
-    way: &super::Way,
-    keys: &Keys,
-) -> Result<Vec<Count>, StoreError> {
-    delete(conn, reach, Rows::Matching(way), keys).await
+    tables: &[(&Reach, &Way, &Keys)],
+) -> Result<Vec<(usize, Count)>, StoreError> {
+    let backend = conn.get_database_backend();
+    let mut counted = Vec::new();
+    if backend != DbBackend::Postgres {
+        for (place, (reach, way, keys)) in tables.iter().enumerate() {
+            let counts = delete(conn, reach, Rows::Matching(way), keys).await?;
+            counted.extend(counts.into_iter().map(|count| (place, count)));
+        }
+        return Ok(counted);
+    }
+    // One statement for all: the keys of a batch cost as much to send and to read as hundreds of rows to delete.
+    let mut shared = Shared::default();
+    let (mut deletes, mut selects) = (Vec::new(), Vec::new());
+    for (place, (reach, way, keys)) in tables.iter().enumerate() {
+        let from = shared.table(backend, keys);
+        deletes.push(format!("d{place} AS ({})", returning_jobs(reach, Rows::Matching(way), &from)));
+        selects.push(format!(
+            r#"SELECT CAST({place} AS bigint) AS "place", "job", count(*) AS "n" FROM d{place} GROUP BY "job""#
+        ));
+    }
+    if selects.is_empty() {
+        return Ok(counted);
+    }
+    let sql = format!("{}{}", shared.with(&deletes.join(", ")), selects.join(" UNION ALL "));
+    placed(conn, sql, shared.values).await
+}
+
+/// PostgreSQL's DELETE of what the keys of `from` find, which gives the job of each row.
+fn returning_jobs(reach: &Reach, which: Rows<'_>, from: &str) -> String {
+    let reach = &reach.needed(which);
+    let wanted = reach.wanted(DbBackend::Postgres, which, r#"k."shop""#, r#"k."val""#);
+    let (table, using, joined) = (&reach.table, reach.using(), reach.joined());
+    format!(r#"DELETE FROM {table} AS t USING {from} AS k{using} WHERE {joined}{wanted} RETURNING k."job""#)
 }
 
 /// Deletes the rows of whole shops from one table, all or those made up to an instant, and counts them per job. Only for
@@ -45,18 +74,14 @@ async fn delete(
     let backend = conn.get_database_backend();
     let mut values = Vec::new();
     let rows = keys.table(backend, &mut values);
+    if backend == DbBackend::Postgres {
+        let deleting = returning_jobs(reach, which, &rows);
+        let sql = format!(r#"WITH d AS ({deleting}) SELECT "job", count(*) AS "n" FROM d GROUP BY "job""#);
+        return counts(conn, sql, values).await;
+    }
     let reach = &reach.needed(which);
     let wanted = reach.wanted(backend, which, r#"k."shop""#, r#"k."val""#);
     let table = &reach.table;
-    if backend == DbBackend::Postgres {
-        let sql = format!(
-            r#"WITH d AS (DELETE FROM {table} AS t USING {rows} AS k{} WHERE {}{wanted} RETURNING k."job")
-               SELECT "job", count(*) AS "n" FROM d GROUP BY "job""#,
-            reach.using(),
-            reach.joined(),
-        );
-        return counts(conn, sql, values).await;
-    }
     // SQLite cannot join in a DELETE; this transaction holds the only write lock, so picking first is the same.
     let picked = format!(
         r#"SELECT min(k."job") AS "job", t.rowid AS "row" FROM {rows} AS k JOIN {} WHERE {wanted} GROUP BY t.rowid"#,

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, StreamTrait as _, Value};
 
-use super::keys::placed;
+use super::keys::{Shared, placed};
 use super::mask::unmasked;
 use super::reach::{row_id, row_names};
 use super::{Count, Ident, Keys, MaskedColumn, Place, Reach, Rows, Way};
@@ -33,24 +33,6 @@ impl Probe<'_> {
 
     fn is_idle(&self) -> bool {
         self.ways.iter().all(|(_, keys)| keys.is_empty())
-    }
-}
-
-/// The keys of one statement: those that several probes share become one parameter.
-#[derive(Default)]
-struct Shared<'a> {
-    values: Vec<Value>,
-    tables: Vec<(&'a Keys, String)>,
-}
-
-impl<'a> Shared<'a> {
-    fn table(&mut self, backend: DbBackend, keys: &'a Keys) -> String {
-        if let Some((_, table)) = self.tables.iter().find(|(shared, _)| std::ptr::eq(*shared, keys)) {
-            return table.clone();
-        }
-        let table = keys.table(backend, &mut self.values);
-        self.tables.push((keys, table.clone()));
-        table
     }
 }
 
@@ -100,7 +82,8 @@ pub async fn count_found(conn: &impl ConnectionTrait, probes: &[Probe<'_>]) -> R
     if selects.is_empty() {
         return Ok(Vec::new());
     }
-    placed(conn, selects.join(" UNION ALL "), shared.values).await
+    let sql = format!("{}{}", shared.with(""), selects.join(" UNION ALL "));
+    placed(conn, sql, shared.values).await
 }
 
 /// Reads a few rows' keys of one probe, as text, in order: the given columns, joined with a space.
@@ -127,7 +110,8 @@ pub async fn samples(
         each.push(format!(r#"SELECT {key} AS "key" FROM {table} AS k, {from} WHERE {wanted}"#));
     }
     let sql = format!(
-        r#"SELECT "key" FROM ({}) AS s WHERE "key" IS NOT NULL ORDER BY "key" LIMIT {limit}"#,
+        r#"{}SELECT "key" FROM ({}) AS s WHERE "key" IS NOT NULL ORDER BY "key" LIMIT {limit}"#,
+        shared.with(""),
         each.join(" UNION ")
     );
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, shared.values)).await?;
@@ -240,8 +224,9 @@ pub async fn stream_matching<'c>(
         if backend == DbBackend::Postgres { r#"t.ctid=f."row" AND t.tableoid=f."part""# } else { r#"t.rowid=f."row""# };
     let order = if backend == DbBackend::Postgres { "t.tableoid, t.ctid" } else { "t.rowid" };
     let sql = format!(
-        r#"SELECT {} AS "row" FROM (SELECT DISTINCT {} FROM ({}) AS a) AS f JOIN {table} AS t ON {same_row}
+        r#"{}SELECT {} AS "row" FROM (SELECT DISTINCT {} FROM ({}) AS a) AS f JOIN {table} AS t ON {same_row}
            ORDER BY {order}"#,
+        shared.with(""),
         exact_object(backend, columns),
         row_names(backend),
         each.join(" UNION ALL "),

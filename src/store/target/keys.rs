@@ -45,6 +45,43 @@ impl Keys {
     }
 }
 
+/// The keys of one statement: those that several of its parts share are passed, and on PostgreSQL read, once.
+#[derive(Default)]
+pub(super) struct Shared<'a> {
+    pub(super) values: Vec<Value>,
+    tables: Vec<(&'a Keys, String)>,
+    with: Vec<String>,
+}
+
+impl<'a> Shared<'a> {
+    /// What to join for these keys.
+    pub(super) fn table(&mut self, backend: DbBackend, keys: &'a Keys) -> String {
+        if let Some((_, table)) = self.tables.iter().find(|(shared, _)| std::ptr::eq(*shared, keys)) {
+            return table.clone();
+        }
+        let mut table = keys.table(backend, &mut self.values);
+        // SQLite knows how many rows a document has, but not how many a materialised table will have, and may then read the
+        // table of the app from end to end.
+        if backend == DbBackend::Postgres {
+            let name = format!("keys{}", self.with.len());
+            self.with.push(format!("{name} AS MATERIALIZED {table}"));
+            table = name;
+        }
+        self.tables.push((keys, table.clone()));
+        table
+    }
+
+    /// What stands in front of the statement: the keys, and these further parts.
+    pub(super) fn with(&self, parts: &str) -> String {
+        let keys = self.with.join(", ");
+        match (keys.is_empty(), parts.is_empty()) {
+            (true, true) => String::new(),
+            (false, false) => format!("WITH {keys}, {parts} "),
+            _ => format!("WITH {keys}{parts} "),
+        }
+    }
+}
+
 /// A number of rows, of one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
