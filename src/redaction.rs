@@ -13,7 +13,7 @@ pub mod policy;
 mod shop;
 
 pub use compiled::Compiled;
-pub use engine::{Applied, Engine, UnsealError, Unsealed};
+pub use engine::{Applied, Engine, Hand, Left, UnsealError, Unsealed};
 pub use mode::{Mode, Salt, is_masked};
 pub use path::{JsonPath, PathError, Segment};
 pub use policy::{Policy, Problem, Problems, Warning};

@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod proof;
 mod report;
 pub mod tlog_proof;
+pub mod told;
 pub mod verify;
 pub mod withhold;
 

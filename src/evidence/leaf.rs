@@ -3,6 +3,7 @@
 //!
 //! `docs/evidence-format.md` tells the same to whoever writes another verifier. Pure: nothing is read or stored here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
@@ -64,41 +65,40 @@ impl Field {
 /// The fields of an entry, by name.
 pub type Fields = BTreeMap<String, Field>;
 
-/// The values of a row of `"AuditLog"`, by the names of their fields.
+/// The fields of a row of `"AuditLog"`, all of them told.
 ///
 /// The facts of the metadata are fields of their own, `metadata.NAME`; metadata that holds no facts is one field, `metadata`.
-pub fn values(entry: &audit_log::Model) -> BTreeMap<String, Value> {
-    let mut values = BTreeMap::new();
-    let mut add = |name: &str, value: Value| {
-        values.insert(name.to_owned(), value);
+pub fn fields(entry: &audit_log::Model, salt: &EntrySalt) -> Fields {
+    let mut fields = Fields::new();
+    let salts = FieldSalts::of(salt);
+    let mut add = |name: String, value: Value| {
+        let salt = salts.of_field(&name);
+        fields.insert(name, Field::Open { value, salt });
     };
-    add("id", Value::from(entry.id.as_str()));
-    add("actorType", Value::from(entry.actor_type.as_str()));
-    add("actorId", Value::from(entry.actor_id.as_str()));
-    add("action", Value::from(entry.action.as_str()));
-    add("resourceType", Value::from(entry.resource_type.as_str()));
-    add("resourceId", Value::from(entry.resource_id.as_str()));
-    add("shopDomain", entry.shop_domain.as_deref().map_or(Value::Null, Value::from));
-    add("ipAddress", entry.ip_address.as_deref().map_or(Value::Null, Value::from));
-    add("createdAt", Value::from(crate::clock::rfc3339(entry.created_at)));
+    let text = |text: &str| Value::from(text);
+    let or_null = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+    for (name, value) in [
+        ("id", text(&entry.id)),
+        ("actorType", text(&entry.actor_type)),
+        ("actorId", text(&entry.actor_id)),
+        ("action", text(entry.action.as_str())),
+        ("resourceType", text(&entry.resource_type)),
+        ("resourceId", text(&entry.resource_id)),
+        ("shopDomain", or_null(entry.shop_domain.as_deref())),
+        ("ipAddress", or_null(entry.ip_address.as_deref())),
+        ("createdAt", Value::from(crate::clock::rfc3339(entry.created_at))),
+    ] {
+        add(name.to_owned(), value);
+    }
     match &entry.metadata {
         Some(Value::Object(facts)) if !facts.is_empty() => {
             for (name, value) in facts {
-                add(&format!("{METADATA}{name}"), value.clone());
+                add([METADATA, name].concat(), value.clone());
             }
         }
-        other => add("metadata", other.clone().unwrap_or(Value::Null)),
+        other => add("metadata".to_owned(), other.clone().unwrap_or(Value::Null)),
     }
-    values
-}
-
-/// The fields of a row, all of them told.
-pub fn fields(entry: &audit_log::Model, salt: &EntrySalt) -> Fields {
-    let open = |(name, value): (String, Value)| {
-        let salt = field_salt(salt, &name);
-        (name, Field::Open { value, salt })
-    };
-    values(entry).into_iter().map(open).collect()
+    fields
 }
 
 /// The leaf hash of a row: what the tree holds of it.
@@ -113,7 +113,7 @@ pub fn hash(fields: &Fields) -> Hash {
 
 /// What the leaf hash is taken over: a line for each field, in the order of the escaped names.
 pub fn data(fields: &Fields) -> String {
-    let mut lines: Vec<(String, Hash)> =
+    let mut lines: Vec<(Cow<'_, str>, Hash)> =
         fields.iter().map(|(name, field)| (escaped(name), field.commitment(name))).collect();
     lines.sort_unstable();
     let mut data = "efface/entry/v1\n".to_owned();
@@ -123,24 +123,33 @@ pub fn data(fields: &Fields) -> String {
     data
 }
 
-/// The salt of a field. Who knows it and the commitment can try values; who does not, learns nothing.
-pub fn field_salt(entry: &EntrySalt, name: &str) -> FieldSalt {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(&entry.0);
-    // RFC 2104 pads a short key with zeros.
-    let mut mac: Hmac<Sha256> = Hmac::new((&block).into());
-    mac.update(b"efface/field-salt/v1\0");
-    mac.update(escaped(name).as_bytes());
-    let mut salt = [0; SALT_LEN];
-    salt.copy_from_slice(&mac.finalize().into_bytes()[..SALT_LEN]);
-    salt
+/// Derives the salts of an entry's fields: keyed once, as there are a dozen.
+struct FieldSalts(Hmac<Sha256>);
+
+impl FieldSalts {
+    fn of(entry: &EntrySalt) -> Self {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&entry.0);
+        // RFC 2104 pads a short key with zeros.
+        let mut mac: Hmac<Sha256> = Hmac::new((&block).into());
+        mac.update(b"efface/field-salt/v1\0");
+        Self(mac)
+    }
+
+    /// The salt of a field. Who knows it and the commitment can try values; who does not, learns nothing.
+    fn of_field(&self, name: &str) -> FieldSalt {
+        let mac = self.0.clone().chain_update(escaped(name).as_bytes());
+        let mut salt = [0; SALT_LEN];
+        salt.copy_from_slice(&mac.finalize().into_bytes()[..SALT_LEN]);
+        salt
+    }
 }
 
 /// The commitment to a value of the field called `name`.
 pub fn commitment(name: &str, salt: &FieldSalt, value: &Value) -> Hash {
     Sha256::new_with_prefix(b"efface/field/v1\0")
         .chain_update(salt)
-        .chain_update(escaped(name))
+        .chain_update(escaped(name).as_bytes())
         .chain_update([0])
         .chain_update(canonical(value))
         .finalize()
@@ -148,16 +157,20 @@ pub fn commitment(name: &str, salt: &FieldSalt, value: &Value) -> Hash {
 }
 
 /// A name without spaces, control characters and other letters than ASCII's: their bytes, and `%`, are written `%XX`.
-fn escaped(name: &str) -> String {
+fn escaped(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    if name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
+        if is_plain(byte) {
             text.push(char::from(byte));
         } else {
             let _ = write!(text, "%{byte:02X}");
         }
     }
-    text
+    Cow::Owned(text)
 }
 
 #[cfg(test)]
@@ -191,7 +204,7 @@ mod tests {
         let (mut mac, mut expected) = (Hmac::<Sha256>::new_from_slice(&[7; 32]).unwrap(), String::new());
         mac.update(b"efface/field-salt/v1\0metadata.a%20b");
         let salt = &mac.finalize().into_bytes()[..16];
-        assert_eq!(field_salt(&SALT, "metadata.a b"), salt);
+        assert_eq!(FieldSalts::of(&SALT).of_field("metadata.a b"), salt);
         let digest = Sha256::digest([b"efface/field/v1\0", salt, b"metadata.a%20b\0{\"x\":1}"].concat());
         let _ = writeln!(expected, "metadata.a%20b {}", STANDARD.encode(digest));
         assert!(data(&fields(&entry(Some(json!({"a b": {"x": 1}}))), &SALT)).contains(&expected));
@@ -214,7 +227,7 @@ mod tests {
             assert_eq!(hash(&other), hash(&whole), "{name}");
             other.remove(name);
             assert_ne!(hash(&other), hash(&whole), "{name}");
-            other.insert(name.clone(), Field::Open { value: json!("x"), salt: field_salt(&SALT, name) });
+            other.insert(name.clone(), Field::Open { value: json!("x"), salt: FieldSalts::of(&SALT).of_field(name) });
             assert_ne!(hash(&other), hash(&whole), "{name}");
             other.insert(name.clone(), Field::Withheld { commitment: [0; 32] });
             assert_ne!(hash(&other), hash(&whole), "{name}");

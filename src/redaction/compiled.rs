@@ -13,6 +13,16 @@ pub struct Compiled {
     is_keyed: bool,
 }
 
+/// What rules say about a value.
+pub(super) enum At<'n> {
+    /// Nothing.
+    Untouched,
+    /// Something that it is part of is masked as a whole.
+    Covered,
+    /// What this step says.
+    Node(&'n Node),
+}
+
 /// One step of the tree: the rule that ends here, and the ways on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
@@ -72,17 +82,17 @@ impl Compiled {
         self.is_keyed
     }
 
-    /// Whether a rule may change the value at these keys, or anything in it.
-    pub fn touches<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> bool {
+    /// What the rules say about the value at these keys.
+    pub(super) fn at_keys(&self, keys: &[&str]) -> At<'_> {
         let mut node = &self.root;
         for key in keys {
             if node.rule.is_some() {
-                return true;
+                return At::Covered;
             }
-            let Some(next) = node.keys.get(key) else { return false };
+            let Some(next) = node.keys.get(*key) else { return At::Untouched };
             node = next;
         }
-        true
+        At::Node(node)
     }
 
     pub(super) fn root(&self) -> &Node {

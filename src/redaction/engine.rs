@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::compiled::{self, Compiled, Node};
+use super::compiled::{self, At, Compiled, Node};
 use super::json::canonical;
 use super::mode::{self, HASHED, Mode, REDACTED, is_masked};
 use super::shop;
@@ -78,8 +78,19 @@ enum Masked {
     Gone,
 }
 
+/// What is left of a value that was told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Left {
+    /// The value itself: no rule is for it, it is null, or masked already.
+    AsItWas,
+    /// This stands in its place.
+    As(Value),
+    /// Nothing.
+    Gone,
+}
+
 /// The masks for one shop, whose keys are derived when the first of them is needed.
-struct Hand<'a> {
+pub struct Hand<'a> {
     engine: &'a Engine,
     shop: Cow<'a, str>,
     keys: OnceCell<Arc<ShopKeys>>,
@@ -115,12 +126,46 @@ impl Engine {
         }
     }
 
-    fn hand<'a>(&'a self, shop: &'a str) -> Hand<'a> {
-        Hand { engine: self, shop: shop::normal_form(shop), keys: OnceCell::new() }
+    /// The masks for the documents of one shop.
+    pub fn hand<'a>(&'a self, shop: impl Into<Cow<'a, str>>) -> Hand<'a> {
+        let shop = match shop.into() {
+            Cow::Borrowed(shop) => shop::normal_form(shop),
+            Cow::Owned(shop) => Cow::Owned(shop::normal_form(&shop).into_owned()),
+        };
+        Hand { engine: self, shop, keys: OnceCell::new() }
+    }
+}
+
+impl fmt::Debug for Hand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hand").field("engine", self.engine).finish_non_exhaustive()
     }
 }
 
 impl Hand<'_> {
+    /// Masks the value that stands at these keys of a document, as [`Engine::apply`] would mask the document.
+    pub fn mask_at(&self, rules: &Compiled, keys: &[&str], value: &Value) -> Left {
+        let node = match rules.at_keys(keys) {
+            At::Untouched => return Left::AsItWas,
+            At::Covered => return Left::Gone,
+            At::Node(node) => node,
+        };
+        if value.is_object() || value.is_array() {
+            let mut left = value.clone();
+            return match self.visit(&[node], &mut left, &mut Applied::default()) {
+                true => Left::Gone,
+                false if left == *value => Left::AsItWas,
+                false => Left::As(left),
+            };
+        }
+        let Some(rule) = compiled::ending(&[node]) else { return Left::AsItWas };
+        match self.mask(&rule.mode, &rule.place, value) {
+            Masked::AsItWas => Left::AsItWas,
+            Masked::As(text) => Left::As(Value::String(text)),
+            Masked::Gone => Left::Gone,
+        }
+    }
+
     fn mask(&self, mode: &Mode, place: &str, value: &Value) -> Masked {
         match (mode, value) {
             (Mode::Remove, _) => Masked::Gone,

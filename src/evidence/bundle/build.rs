@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::container::{self, Files, WriteError};
-use super::event::Event;
 use super::manifest::{self, Head, Manifest, Scope, Software};
 use super::report::{self, Line};
+use super::told::Told;
 use super::{FORMAT, MANIFEST_TYPE, names, proof, tlog_proof};
 use crate::clock::rfc3339;
 use crate::evidence::checkpoint::SignedCheckpoint;
@@ -19,9 +19,6 @@ use crate::evidence::public_key::PublicKey;
 use crate::evidence::receipt::Signer;
 use crate::evidence::statement::Statement;
 
-/// Bytes of most lines, so that the text does not move while it grows.
-const LINE: usize = 1_600;
-
 /// What a bundle is made of.
 #[derive(Debug)]
 pub struct Contents {
@@ -29,8 +26,8 @@ pub struct Contents {
     pub checkpoint: SignedCheckpoint,
     /// Entries below it may be pruned.
     pub minimum_index: u64,
-    /// In the order of their places, which are below the checkpoint's size.
-    pub events: Vec<Event>,
+    /// Entries whose places are below the checkpoint's size.
+    pub events: Told,
     /// The hashes of [`proof::nodes`] of the events' places.
     pub proof: Vec<Hash>,
     /// Envelopes by job; none when they are left out.
@@ -43,17 +40,6 @@ pub struct Contents {
     pub data_map: Option<String>,
     /// The size of an earlier checkpoint, and the proof that the log has grown from it.
     pub earlier: Option<(u64, Vec<Hash>)>,
-}
-
-/// The place of the entry that ends each job among the events.
-pub fn ends(events: &[Event]) -> BTreeMap<String, u64> {
-    let is_end = |event: &&Event| {
-        event.is_of_job()
-            && (event.value("metadata.outcome").is_some() && event.text("action") != Some("create")
-                || event.text("metadata.status") == Some("cancelled"))
-    };
-    let place = |event: &Event| Some((event.text("resourceId")?.to_owned(), event.index));
-    events.iter().filter(is_end).filter_map(place).collect()
 }
 
 /// Makes the bytes of a bundle, and signs its manifest.
@@ -71,9 +57,7 @@ pub fn build(contents: Contents, signer: &Signer) -> Result<Vec<u8>, WriteError>
     let statements: BTreeMap<&String, Statement> =
         receipts.iter().filter_map(|(id, envelope)| Some((id, statement(envelope)?))).collect();
     let mut made: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut events = String::with_capacity(contents.events.len() * LINE);
-    contents.events.iter().for_each(|event| event.write_line(&mut events));
-    made.insert(names::EVENTS.to_owned(), events.into_bytes());
+    let (events, withheld) = (contents.events.indices().len() as u64, contents.events.withheld);
     made.insert(names::PROOF.to_owned(), proof::to_text(&contents.proof).into_bytes());
     made.insert(names::CHECKPOINT.to_owned(), contents.checkpoint.note().as_bytes().to_vec());
     let mut keys: Vec<&PublicKey> = contents.keys.iter().collect();
@@ -100,6 +84,7 @@ pub fn build(contents: Contents, signer: &Signer) -> Result<Vec<u8>, WriteError>
         .collect();
     let report = report::write(&contents.scope, &head, &contents.events, &lines);
     made.insert(names::REPORT.to_owned(), report.into_bytes());
+    made.insert(names::EVENTS.to_owned(), contents.events.lines.into_bytes());
     for (id, envelope) in &receipts {
         made.insert(names::receipt(id), envelope.clone());
         if let Some((index, hashes)) = contents.inclusion.get(id) {
@@ -114,8 +99,8 @@ pub fn build(contents: Contents, signer: &Signer) -> Result<Vec<u8>, WriteError>
         scope: contents.scope,
         checkpoint: head,
         minimum_index: contents.minimum_index,
-        events: contents.events.len() as u64,
-        withheld: contents.events.iter().map(|event| event.withheld() as u64).sum(),
+        events,
+        withheld,
         receipts_left_out,
         files: manifest::files(&files),
     }

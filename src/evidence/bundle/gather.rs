@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::build::{self, Contents};
 use super::container::WriteError;
 use super::event::{Event, JOBS};
 use super::manifest::Scope;
-use super::withhold::{self, MustBeTold};
+use super::told::Told;
+use super::withhold::{MustBeTold, Withholder};
 use super::{JOBS_MAX, names, proof};
 use crate::clock::rfc3339;
 use crate::evidence::checkpoint::SignedCheckpoint;
@@ -100,25 +102,22 @@ impl Bundles {
         self.log.tend().await?;
         let checkpoint = self.log.latest().await?.ok_or(BundleError::Nothing)?;
         let (minimum_index, size) = (self.log.head().await?.minimum_index, checkpoint.checkpoint().size);
-        let mut events = self.events(&filter, minimum_index, size).await?;
-        if events.is_empty() && self.is_too_new(&filter).await? {
+        let withholder = wishes.redact.map(|(policy, engine)| Withholder::new(policy, engine));
+        let events = self.events(&filter, minimum_index, size, withholder).await?;
+        if events.indices().is_empty() && self.is_too_new(&filter).await? {
             return Err(BundleError::Nothing);
         }
         let receipts = if wishes.without_receipts { None } else { Some(self.receipts(&scope, &events).await?) };
-        if events.is_empty() && receipts.as_ref().is_none_or(BTreeMap::is_empty) {
+        if events.indices().is_empty() && receipts.as_ref().is_none_or(BTreeMap::is_empty) {
             return Err(BundleError::Nothing);
         }
         let mut inclusion = BTreeMap::new();
-        for (id, index) in build::ends(&events) {
-            if receipts.as_ref().is_some_and(|receipts| receipts.contains_key(&id)) {
-                inclusion.insert(id, (index, self.log.inclusion(index, size).await?));
+        for (id, index) in events.ends() {
+            if receipts.as_ref().is_some_and(|receipts| receipts.contains_key(id)) {
+                inclusion.insert(id.clone(), (*index, self.log.inclusion(*index, size).await?));
             }
         }
-        if let Some((policy, engine)) = wishes.redact {
-            withhold::withhold_all(policy, engine, &mut events)?;
-        }
-        let indices: Vec<u64> = events.iter().map(|event| event.index).collect();
-        let proof = self.log.hashes(&proof::nodes(&indices, size)).await?;
+        let proof = self.log.hashes(&proof::nodes(events.indices(), size)).await?;
         let earlier = match wishes.earlier.map(SignedCheckpoint::checkpoint) {
             None => None,
             Some(earlier) if earlier.origin != checkpoint.checkpoint().origin || earlier.size > size => {
@@ -146,31 +145,48 @@ impl Bundles {
         Ok(!query::list(self.store.db(), filter, None, 1).await?.is_empty())
     }
 
-    async fn events(&self, filter: &Filter, mut from: u64, size: u64) -> Result<Vec<Event>, BundleError> {
-        let mut events = Vec::new();
+    /// Reads entries from the place `from` on, and withholds fields of them. The database looks for a page while the one before
+    /// is worked on.
+    async fn events(
+        &self,
+        filter: &Filter,
+        from: u64,
+        size: u64,
+        mut withholder: Option<Withholder<'_>>,
+    ) -> Result<Told, BundleError> {
+        let page = |from: u64| {
+            let (log, filter) = (self.log.clone(), filter.clone());
+            AbortOnDropHandle::new(tokio::spawn(async move { log.entries(&filter, from, size, PAGE).await }))
+        };
+        let mut events = Told::default();
+        let mut coming = page(from);
         loop {
-            let page = self.log.entries(filter, from, size, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(events) };
-            from = last.index + 1;
-            for placed in page {
+            let read = coming.await.map_err(|_| StoreError::Unavailable("the program ends".to_owned()))??;
+            let Some(last) = read.last() else { return Ok(events) };
+            coming = page(last.index + 1);
+            for placed in read {
                 let salt = placed.entry.salt.as_slice().try_into().ok();
                 let Some(salt) = salt else {
                     let (id, reason) = (placed.entry.id, "not 32 bytes");
                     return Err(StoreError::Row { table: "AuditLog", column: "salt", id, reason }.into());
                 };
                 let fields = leaf::fields(&placed.entry, &EntrySalt(salt));
-                events.push(Event { index: placed.index, fields, masked: BTreeMap::new() });
+                let mut event = Event { index: placed.index, fields, masked: BTreeMap::new() };
+                if let Some(withholder) = &mut withholder {
+                    withholder.withhold(&mut event)?;
+                }
+                events.add(&event);
             }
-            if events.len() > EVENTS_MAX {
+            if events.indices().len() > EVENTS_MAX {
                 return Err(BundleError::TooMany);
             }
         }
     }
 
     /// The receipts of the jobs that ended among these entries; of a single job also when its entries are pruned.
-    async fn receipts(&self, scope: &Scope, events: &[Event]) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
-        let mut jobs: BTreeSet<String> = build::ends(events).into_keys().collect();
-        jobs.extend(scope.job.clone().filter(|_| events.is_empty()));
+    async fn receipts(&self, scope: &Scope, events: &Told) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        let mut jobs: BTreeSet<String> = events.ends().keys().cloned().collect();
+        jobs.extend(scope.job.clone().filter(|_| events.indices().is_empty()));
         jobs.retain(|id| names::is_id(id));
         if jobs.len() > JOBS_MAX {
             return Err(BundleError::TooMany);

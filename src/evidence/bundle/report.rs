@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::event::Event;
 use super::manifest::{Head, Scope};
+use super::told::Told;
 use crate::evidence::leaf::METADATA;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#1a1a1a}table{border-collapse:collapse;\
@@ -34,7 +35,7 @@ pub(super) struct Line {
 }
 
 /// Writes the page.
-pub(super) fn write(scope: &Scope, head: &Head, events: &[Event], jobs: &[Line]) -> String {
+pub(super) fn write(scope: &Scope, head: &Head, events: &Told, jobs: &[Line]) -> String {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Evidence bundle</title>\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
@@ -49,7 +50,7 @@ pub(super) fn write(scope: &Scope, head: &Head, events: &[Event], jobs: &[Line])
     };
     for (name, value) in [
         ("Scope", what),
-        ("Entries", events.len().to_string()),
+        ("Entries", events.indices().len().to_string()),
         ("Log", head.origin.clone()),
         ("Entries of the whole log", head.size.to_string()),
         ("Root", head.root.clone()),
@@ -70,24 +71,27 @@ pub(super) fn write(scope: &Scope, head: &Head, events: &[Event], jobs: &[Line])
     page.push_str(
         "<h2>Entries</h2>\n<table><thead><tr><th>Place</th><th>When</th><th>Who</th><th>Did</th><th>To</th><th>Facts</th></tr></thead><tbody>\n",
     );
-    for event in events {
-        let _ = write!(page, "<tr><td>{}", event.index);
-        for (before, name) in CELLS {
-            page.push_str(before);
-            show(&mut page, event, name);
-        }
-        page.push_str(NEXT);
-        let facts = event.fields.keys().filter_map(|name| Some((name, name.strip_prefix(METADATA)?)));
-        for (at, (name, fact)) in facts.enumerate() {
-            page.push_str(if at > 0 { "<br>" } else { "" });
-            escape(&mut page, fact);
-            page.push_str(": ");
-            show(&mut page, event, name);
-        }
-        page.push_str("</td></tr>\n");
-    }
+    page.push_str(&events.rows);
     page.push_str("</tbody></table>\n</body>\n</html>\n");
     page
+}
+
+/// Writes the row of an entry.
+pub(super) fn write_row(event: &Event, page: &mut String) {
+    let _ = write!(page, "<tr><td>{}", event.index);
+    for (before, name) in CELLS {
+        page.push_str(before);
+        show(page, event, name);
+    }
+    page.push_str(NEXT);
+    let facts = event.fields.keys().filter_map(|name| Some((name, name.strip_prefix(METADATA)?)));
+    for (at, (name, fact)) in facts.enumerate() {
+        page.push_str(if at > 0 { "<br>" } else { "" });
+        escape(page, fact);
+        page.push_str(": ");
+        show(page, event, name);
+    }
+    page.push_str("</td></tr>\n");
 }
 
 fn show(page: &mut String, event: &Event, name: &str) {
@@ -106,6 +110,10 @@ fn escaped(text: &str) -> String {
 }
 
 fn escape(page: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')) {
+        page.push_str(text);
+        return;
+    }
     for c in text.chars() {
         match c {
             '&' => page.push_str("&amp;"),

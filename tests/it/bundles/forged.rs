@@ -10,6 +10,7 @@ use efface::evidence::bundle::container;
 use efface::evidence::bundle::event::Event;
 use efface::evidence::bundle::gather::Wishes;
 use efface::evidence::bundle::manifest::Manifest;
+use efface::evidence::bundle::told::Told;
 use efface::evidence::bundle::verify::Part;
 use efface::evidence::checkpoint::Checkpoint;
 use efface::evidence::leaf::{self, Field};
@@ -87,9 +88,9 @@ impl Story {
             root: tree.root(),
             extensions: Vec::new(),
         };
-        let ends = build::ends(&events);
+        let events: Told = events.iter().collect();
         let with_receipt = |id: &String| self.receipts.as_ref().is_some_and(|receipts| receipts.contains_key(id));
-        let mut inclusion = build::inclusion_of(&tree, &ends);
+        let mut inclusion = build::inclusion_of(&tree, events.ends());
         inclusion.retain(|id, _| with_receipt(id));
         let contents = Contents {
             scope: self.manifest.scope,
