@@ -9,6 +9,7 @@ pub mod uninstall;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::ConnectionTrait;
 
@@ -45,6 +46,9 @@ pub struct Hands<'a, C> {
     pub rows_max: u64,
     /// What becomes of a `shop/redact` whose shop was installed again.
     pub reinstalled: Policy,
+    /// Set when a trigger of the app was in the way of deleting from several tables at once: from then on each has its own
+    /// statement.
+    pub one_by_one: &'a AtomicBool,
 }
 
 impl<C: ConnectionTrait> Hands<'_, C> {
@@ -67,6 +71,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
         }
         // Tables whose rows go by the same statement. A target alone gets one for each, so that an error names the table.
+        let one_by_one = targets.len() == 1 || self.one_by_one.load(Ordering::Relaxed);
         let mut together: Vec<(&MappedTable, &Way, Cow<'_, Keys>)> = Vec::new();
         for (place, table) in self.map.tables.iter().enumerate() {
             let action = table.action(false);
@@ -79,7 +84,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
                     continue;
                 }
                 let is_named = together.iter().any(|(other, ..)| other.name == table.name);
-                if is_named || action == Action::Mask || targets.len() == 1 {
+                if is_named || action == Action::Mask || one_by_one {
                     self.delete_together(&mut together, progress).await?;
                 }
                 if action == Action::Delete {
@@ -109,9 +114,14 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         progress: &mut [Progress],
     ) -> Result<(), StoreError> {
         let tables: Vec<_> = together.iter().map(|(table, way, keys)| (&table.reach, *way, &**keys)).collect();
-        let counts = target::delete_matching(self.conn, &tables).await.map_err(|error| match &together[..] {
-            [(table, ..)] => error.of_table(&table.name),
-            _ => error,
+        let counts = target::delete_matching(self.conn, &tables).await.map_err(|error| {
+            if let [(table, ..)] = together[..] {
+                return error.of_table(&table.name);
+            }
+            if error.is_entangled() {
+                self.one_by_one.store(true, Ordering::Relaxed);
+            }
+            error
         })?;
         for (place, count) in counts {
             add(progress, together[place].0.counter(Action::Delete), &[count]);

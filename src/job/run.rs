@@ -11,6 +11,7 @@ mod task;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,8 @@ struct Inner {
     shutdown: Shutdown,
     /// Claims whose work a database outage cut short: given back as soon as the database answers.
     owed: Mutex<Vec<Claimed>>,
+    /// Whether the app has triggers that keep several tables from being deleted from by one statement.
+    one_by_one: AtomicBool,
 }
 
 /// What a worker works with.
@@ -108,8 +111,9 @@ impl Worker {
     ) -> Self {
         let store = tools.stores.default_store().1.clone();
         let settler = Settler { store: store.clone(), clock: clock.clone(), retry: settings.retry };
-        let owed = Mutex::default();
-        Self { inner: Arc::new(Inner { store, tools, clock, settler, settings, owner, wake, shutdown, owed }) }
+        let (owed, one_by_one) = Default::default();
+        let inner = Inner { store, tools, clock, settler, settings, owner, wake, shutdown, owed, one_by_one };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Works until shutdown: as many batches at once as the settings say.

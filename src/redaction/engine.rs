@@ -249,7 +249,14 @@ fn hashed_bytes(value: &Value) -> Zeroizing<String> {
 }
 
 fn hash_text(digest: &[u8]) -> String {
-    format!("{HASHED}{}", hex::encode(digest))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(HASHED.len() + 2 * digest.len());
+    text.push_str(HASHED);
+    for byte in digest {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]

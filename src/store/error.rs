@@ -24,6 +24,9 @@ pub enum StoreError {
     /// them.
     #[error("the database refused a statement ({0})")]
     Referenced(String),
+    /// A trigger of the app changed rows that the same statement was about to delete. In statements of their own they go.
+    #[error("the database refused a statement ({0})")]
+    Entangled(String),
     /// A row that makes no sense.
     #[error("row {id} of \"{table}\" does not read back: {reason} in \"{column}\"")]
     Row {
@@ -83,6 +86,7 @@ impl StoreError {
         match self {
             Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
             Self::Referenced(why) => Self::Referenced(format!("{why}, in table {table}")),
+            Self::Entangled(why) => Self::Entangled(format!("{why}, in table {table}")),
             Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
             error => error,
         }
@@ -102,6 +106,15 @@ impl StoreError {
         match self {
             Self::Referenced(_) => true,
             Self::Elsewhere { error, .. } => error.is_referenced(),
+            _ => false,
+        }
+    }
+
+    /// Whether a trigger was in the way of a statement that deletes from several tables.
+    pub fn is_entangled(&self) -> bool {
+        match self {
+            Self::Entangled(_) => true,
+            Self::Elsewhere { error, .. } => error.is_entangled(),
             _ => false,
         }
     }
@@ -147,6 +160,7 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
                 "40P01" | "40001" | "55P03" | "5" | "6" | "261" | "517" => StoreError::Conflict(about),
                 // PostgreSQL alone: on SQLite nobody else writes meanwhile.
                 "23503" => StoreError::Referenced(about),
+                "27000" => StoreError::Entangled(about),
                 // PostgreSQL: shutting down, starting up, connection class, too many connections, idle in transaction.
                 "57P01" | "57P02" | "57P03" | "53300" | "25P03" => StoreError::Unavailable(about),
                 c if c.starts_with("08") => StoreError::Unavailable(about),

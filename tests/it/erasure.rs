@@ -6,6 +6,7 @@ mod exports;
 mod large_shops;
 mod residue;
 mod shops;
+mod triggers;
 
 use entity::gdpr_job::Model;
 

@@ -199,7 +199,14 @@ impl House {
     pub async fn shop_step(&self, tx: &WriteTransaction, domain: &str, progress: &mut Progress, rows_max: u64) -> Step {
         let tools = self.app().tools();
         let map = tools.stores.default_store().0;
-        let hands = Hands { conn: &**tx, map, masker: &tools.masker, rows_max, reinstalled: Policy::Hold };
+        let hands = Hands {
+            conn: &**tx,
+            map,
+            masker: &tools.masker,
+            rows_max,
+            reinstalled: Policy::Hold,
+            one_by_one: &AtomicBool::new(false),
+        };
         hands.shop_step(&Target::of_shop(domain), progress).await.unwrap()
     }
 

@@ -29,11 +29,15 @@ const CONTENTION_MAX: u32 = 10;
 /// in the way each time.
 const LATE_CHILDREN_MAX: u32 = 3;
 
+/// Times that it is begun again because a trigger was in the way of several tables' rows at once: then they go one by one.
+const ENTANGLED_MAX: u32 = 1;
+
 /// Whether a transaction that failed with this error is begun again, after `met` times.
 pub(super) fn begins_again(error: &StoreError, met: &mut u32) -> bool {
     let max = match error {
         error if error.is_contention() => CONTENTION_MAX,
         error if error.is_referenced() => LATE_CHILDREN_MAX,
+        error if error.is_entangled() => ENTANGLED_MAX,
         _ => 0,
     };
     let again = *met < max;
@@ -63,7 +67,7 @@ impl Inner {
         map: &'a StoreMap,
     ) -> Hands<'a, sea_orm::DatabaseTransaction> {
         let (rows_max, reinstalled) = (self.settings.batch_rows_max, self.settings.reinstalled);
-        Hands { conn: tx, map, masker: &self.tools.masker, rows_max, reinstalled }
+        Hands { conn: tx, map, masker: &self.tools.masker, rows_max, reinstalled, one_by_one: &self.one_by_one }
     }
 
     /// Erases many jobs in one transaction; splits when that fails, so that a bad job stands alone.

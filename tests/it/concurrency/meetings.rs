@@ -8,6 +8,7 @@ use efface::erasure::subject::Target;
 use efface::store::{PoolLimits, Store};
 use entity::gdpr_job::{JobStatus, Model};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
+use std::sync::atomic::AtomicBool;
 
 use super::stage::{Asked, Stage, body, domain};
 use crate::house::{ADA, Database, House, Webhook};
@@ -125,7 +126,7 @@ on_postgres! {
             let tools = house.app().tools();
             let map = tools.stores.default_store().0;
             let tx = house.store().begin_write().await.unwrap();
-            let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 100, reinstalled: Policy::Hold };
+            let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 100, reinstalled: Policy::Hold, one_by_one: &AtomicBool::new(false) };
             let payload = serde_json::json!({ "orders_to_redact": [3] });
             let target = Target::of_subject("job", &domain(0), &payload, "orders_to_redact").unwrap();
             let mut progress = [Progress::default()];

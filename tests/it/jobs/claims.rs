@@ -1,6 +1,7 @@
 //! Leases and fences: who may work on a job, for how long, and what a worker may do that slept too long.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use chrono::TimeDelta;
 use efface::erasure::execute::Hands;
@@ -196,7 +197,7 @@ both_databases! {
         let tx = house.store().begin_write().await.unwrap();
         let tools = house.app().tools();
         let map = tools.stores.default_store().0;
-        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 1_000, reinstalled: Policy::Hold };
+        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 1_000, reinstalled: Policy::Hold, one_by_one: &AtomicBool::new(false) };
         hands.batch(&[target], &mut progress).await.unwrap();
         gdpr_job::save_progress(&*tx, vec![(claim.fenced(), progress[0].to_json())]).await.unwrap();
         tx.commit().await.unwrap();

@@ -2,6 +2,7 @@
 //! made stays.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use efface::app::App;
@@ -143,7 +144,7 @@ both_databases! {
         let tools = app.tools();
         let tx = house.store().begin_write().await.unwrap();
         let map = tools.stores.default_store().0;
-        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 7, reinstalled: Policy::EraseBeforeUninstall };
+        let hands = Hands { conn: &*tx, map, masker: &tools.masker, rows_max: 7, reinstalled: Policy::EraseBeforeUninstall, one_by_one: &AtomicBool::new(false) };
         let mut progress = Progress::default();
         assert_eq!(hands.shop_step(&Target::of_shop(ADA), &mut progress).await.unwrap(), Step::More);
         assert_eq!(progress.made_up_to, Some(LEFT.parse::<DateTime<Utc>>().unwrap()));
