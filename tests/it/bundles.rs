@@ -2,6 +2,7 @@
 
 mod clocks;
 mod forged;
+mod insider;
 mod mutations;
 mod program;
 mod pypi;

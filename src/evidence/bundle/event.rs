@@ -167,3 +167,60 @@ impl Event {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event() -> Event {
+        let mut event = Event { index: 7, fields: Fields::new(), masked: BTreeMap::new() };
+        for name in ALWAYS.into_iter().chain(["metadata.status"]) {
+            event.fields.insert(name.to_owned(), Field::Open { value: json!("x"), salt: [1; 16] });
+        }
+        event.fields.insert("resourceType".to_owned(), Field::Open { value: json!(JOBS), salt: [1; 16] });
+        event
+    }
+
+    /// What a line says that tells an event changed like this.
+    fn read(change: impl FnOnce(&mut Event)) -> Result<Event, &'static str> {
+        let (mut event, mut line) = (event(), String::new());
+        change(&mut event);
+        event.write_line(&mut line);
+        Event::parse(line.trim_end_matches('\n'))
+    }
+
+    fn told(value: Value) -> Field {
+        Field::Open { value, salt: [1; 16] }
+    }
+
+    #[test]
+    fn a_line_reads_back_and_no_other_form_does() {
+        assert_eq!(read(|_| {}), Ok(event()));
+        let withheld = Field::Withheld { commitment: [2; 32] };
+        for name in ["action", "createdAt", "resourceType", "resourceId", "metadata.status"] {
+            let refused = read(|event| drop(event.fields.insert(name.to_owned(), withheld.clone())));
+            assert!(refused.is_err_and(|why| why.contains("withholds") || name == "resourceType"), "{name}");
+        }
+        assert!(read(|event| drop(event.fields.insert("actorId".to_owned(), withheld.clone()))).is_ok());
+        for name in ALWAYS {
+            assert_eq!(read(|event| drop(event.fields.remove(name))), Err("it lacks a field"), "{name}");
+        }
+        let unknown = read(|event| drop(event.fields.insert("secret".to_owned(), told(json!(1)))));
+        assert_eq!(unknown, Err("it has a field that no entry has"));
+        let both = read(|event| drop(event.fields.insert("metadata".to_owned(), told(json!({})))));
+        let none = read(|event| drop(event.fields.remove("metadata.status")));
+        assert_eq!((both, none.clone()), (none, Err("its metadata is not told in one way")));
+        for name in ["action", "createdAt", "resourceId"] {
+            let refused = read(|event| drop(event.fields.insert(name.to_owned(), told(json!(1)))));
+            assert_eq!(refused, Err("a field that must be a text is none"), "{name}");
+        }
+        let long = read(|event| drop(event.fields.insert("actorId".to_owned(), told(json!("x".repeat(LINE_MAX))))));
+        assert_eq!(long, Err("it is too long"));
+        let mut line = String::new();
+        event().write_line(&mut line);
+        let more = line.trim_end_matches('\n').replace(",\"index\":7}", ",\"index\":7,\"note\":1}");
+        assert_eq!(Event::parse(&more), Err("it has a member that no entry has"));
+    }
+}

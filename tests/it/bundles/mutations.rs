@@ -216,7 +216,7 @@ impl Cases {
         self.judge(bundle, None)
     }
 
-    fn add_since(&mut self, bundle: &[u8], since: &[u8]) -> Option<Part> {
+    pub(super) fn add_since(&mut self, bundle: &[u8], since: &[u8]) -> Option<Part> {
         let _ = writeln!(self.text, "{}", json!({ "whole": STANDARD.encode(bundle), "since": STANDARD.encode(since) }));
         self.judge(bundle, Some(since))
     }
