@@ -86,7 +86,6 @@ impl StoreError {
         match self {
             Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
             Self::Referenced(why) => Self::Referenced(format!("{why}, in table {table}")),
-            Self::Entangled(why) => Self::Entangled(format!("{why}, in table {table}")),
             Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
             error => error,
         }
@@ -107,6 +106,16 @@ impl StoreError {
             Self::Referenced(_) => true,
             Self::Elsewhere { error, .. } => error.is_referenced(),
             _ => false,
+        }
+    }
+
+    /// The error of a statement that deletes from several tables, where a refusal may be a trigger's doing.
+    #[must_use]
+    pub(super) fn of_several_tables(self) -> Self {
+        match self {
+            // PostgreSQL's triggered_data_change_violation.
+            Self::Refused(why) if why.starts_with("code 27000") => Self::Entangled(why),
+            error => error,
         }
     }
 
@@ -160,7 +169,6 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
                 "40P01" | "40001" | "55P03" | "5" | "6" | "261" | "517" => StoreError::Conflict(about),
                 // PostgreSQL alone: on SQLite nobody else writes meanwhile.
                 "23503" => StoreError::Referenced(about),
-                "27000" => StoreError::Entangled(about),
                 // PostgreSQL: shutting down, starting up, connection class, too many connections, idle in transaction.
                 "57P01" | "57P02" | "57P03" | "53300" | "25P03" => StoreError::Unavailable(about),
                 c if c.starts_with("08") => StoreError::Unavailable(about),

@@ -111,20 +111,8 @@ pub async fn placed(
         return Ok(Vec::new());
     }
     if filter.resource_id.is_none() {
-        walk(conn, filter, from, to, limit).await
-    } else {
-        look_up(conn, filter, from, to, limit).await
+        return walk(conn, filter, from, to, limit).await;
     }
-}
-
-/// What the index of resources finds, sorted by its places.
-async fn look_up(
-    conn: &impl ConnectionTrait,
-    filter: &Filter,
-    from: u64,
-    to: u64,
-    limit: u64,
-) -> Result<Vec<Placed>, StoreError> {
     let within = Expr::cust(format!("{PLACE} BETWEEN {from} AND {}", to - 1));
     let found = Entity::find().filter(filter.condition()).filter(within);
     let found = found.order_by(Expr::cust(r#""leafIndex""#), Order::Asc).limit(limit);

@@ -12,7 +12,7 @@ use crate::store::rows::Rows as Table;
 /// row that two jobs ask for is counted for one of them. No table may come twice.
 ///
 /// # Errors
-/// When the database refuses or does not answer.
+/// [`StoreError::Entangled`] when a trigger forbids several tables at once; otherwise when the database refuses or does not answer.
 pub async fn delete_matching(
     conn: &impl ConnectionTrait,
     tables: &[(&Reach, &Way, &Keys)],
@@ -40,7 +40,8 @@ pub async fn delete_matching(
         return Ok(counted);
     }
     let sql = format!("{}{}", shared.with(&deletes.join(", ")), selects.join(" UNION ALL "));
-    placed(conn, sql, shared.values).await
+    let counted = placed(conn, sql, shared.values).await;
+    counted.map_err(|error| if tables.len() > 1 { error.of_several_tables() } else { error })
 }
 
 /// PostgreSQL's DELETE of what the keys of `from` find, which gives the job of each row.
