@@ -1,4 +1,5 @@
 //! HTTP to a RabbitMQ quorum queue: how many webhooks per second are verified, published, confirmed and answered.
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -6,6 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::{Instant, sleep};
 
 use crate::efface::{Efface, Place, SECRET};
 use crate::load::{self, Length, Outcome, Plan};
@@ -56,8 +58,10 @@ struct Turn {
     load: Outcome,
     cpu_micros_per_webhook: f64,
     resident_peak_mib: f64,
-    /// Messages in the queue at the end against webhooks accepted, the warm-up's among them: never fewer.
-    queued: u32,
+    /// Messages in the queue at the end. Webhooks of Efface's may share one.
+    messages: u32,
+    /// Webhooks that these messages hold, against webhooks accepted, the warm-up's among them: never fewer.
+    queued: u64,
     accepted_in_all: u64,
 }
 
@@ -90,7 +94,17 @@ async fn turn(
     connections: u32,
 ) -> anyhow::Result<Turn> {
     let host = http::free_address().await?.to_string();
-    let mut process = start(arguments, services, contestant, &host).await?;
+    let efface = Efface::prepare(&arguments.binary, &services.folder).await?;
+    let database_url = database::create(&services.database_url, DATABASE, None).await?;
+    let place = Place { listen: host.clone(), database_url: &database_url, amqp_url: &services.amqp_url };
+    let log = services.log(&format!("ingest-{contestant:?}").to_lowercase());
+    let mut process = match contestant {
+        Contestant::Efface => efface.serve("http", &place, &log)?,
+        Contestant::Node => peer(node().await?, contestant, &place, &log)?,
+        Contestant::Reference => {
+            peer(Command::new(peers::reference("reference-ingest").await?), contestant, &place, &log)?
+        }
+    };
     http::ready(&host, &mut process, Duration::from_mins(1)).await?;
     let plan = |seconds: f64| -> anyhow::Result<Plan> {
         let mint = Mint::new(SECRET, Topic::CustomersRedact, Orders::Unknown)?;
@@ -104,14 +118,37 @@ async fn turn(
     ensure!(load.unexpected.is_empty() && load.accepted > 0, "{contestant:?} answered {:?}", load.unexpected);
     let resident_peak_mib = process.resident_peak()?;
     process.stop().await?;
-    if contestant == Contestant::Efface {
-        database::drop(&services.database_url, DATABASE).await?;
-    }
     let accepted_in_all = warm_up.accepted + load.accepted;
-    let queued = queue::count_and_delete(&services.amqp_url, queue_of(contestant)).await?;
-    ensure!(u64::from(queued) >= accepted_in_all, "{contestant:?} accepted {accepted_in_all}, but queued {queued}");
+    let queue = queue_of(contestant);
+    let messages = queue::count(&services.amqp_url, queue).await?;
+    let queued = match contestant {
+        Contestant::Efface => drained(&efface, &place, accepted_in_all, services).await?,
+        Contestant::Node | Contestant::Reference => u64::from(messages),
+    };
+    ensure!(queued >= accepted_in_all, "{contestant:?} accepted {accepted_in_all}, but queued {queued}");
+    queue::delete(&services.amqp_url, queue).await?;
+    database::drop(&services.database_url, DATABASE).await?;
     let cpu_micros_per_webhook = cpu * 1e6 / load.accepted as f64;
-    Ok(Turn { contestant, round, load, cpu_micros_per_webhook, resident_peak_mib, queued, accepted_in_all })
+    Ok(Turn { contestant, round, load, cpu_micros_per_webhook, resident_peak_mib, messages, queued, accepted_in_all })
+}
+
+/// The webhooks that a worker finds in the queue, which only Efface can read: it writes one row for each.
+async fn drained(efface: &Efface, place: &Place<'_>, accepted: u64, services: &Services) -> anyhow::Result<u64> {
+    let client = database::connect(place.database_url).await?;
+    let mut worker = efface.serve("worker", place, &services.log("ingest-drain"))?;
+    let limit = Duration::from_mins(1) + Duration::from_millis(1) * u32::try_from(accepted)?;
+    let started = Instant::now();
+    let found = loop {
+        let found: i64 = client.query_one(r#"select count(*) from "WebhookLog""#, &[]).await?.get(0);
+        let found = u64::try_from(found)?;
+        if found >= accepted || started.elapsed() > limit {
+            break found;
+        }
+        ensure!(!worker.has_ended()?, "the worker ended with {found} of {accepted} webhooks found; its log is kept");
+        sleep(Duration::from_millis(300)).await;
+    };
+    worker.stop().await?;
+    Ok(found)
 }
 
 fn queue_of(contestant: Contestant) -> &'static str {
@@ -122,30 +159,15 @@ fn queue_of(contestant: Contestant) -> &'static str {
     }
 }
 
-async fn start(
-    arguments: &Arguments,
-    services: &Services,
-    contestant: Contestant,
-    host: &str,
-) -> anyhow::Result<Process> {
-    let log = services.log(&format!("ingest-{contestant:?}").to_lowercase());
-    let mut command = match contestant {
-        Contestant::Efface => {
-            let efface = Efface::prepare(&arguments.binary, &services.folder).await?;
-            let database_url = database::create(&services.database_url, DATABASE, None).await?;
-            let place = Place { listen: host.to_owned(), database_url: &database_url, amqp_url: &services.amqp_url };
-            return efface.serve("http", &place, &log);
-        }
-        Contestant::Node => {
-            let mut command = Command::new("node");
-            command.arg("server.mjs").current_dir(peers::install("node-ingest").await?);
-            command.env("NODE_ENV", "production");
-            command
-        }
-        Contestant::Reference => Command::new(peers::reference("reference-ingest").await?),
-    };
-    command.env("LISTEN", host).env("AMQP_URL", &services.amqp_url).env("SECRET", SECRET);
-    Process::start(command.env("QUEUE", queue_of(contestant)), &log)
+async fn node() -> anyhow::Result<Command> {
+    let mut command = Command::new("node");
+    command.arg("server.mjs").current_dir(peers::install("node-ingest").await?).env("NODE_ENV", "production");
+    Ok(command)
+}
+
+fn peer(mut command: Command, contestant: Contestant, place: &Place<'_>, log: &Path) -> anyhow::Result<Process> {
+    command.env("LISTEN", &place.listen).env("AMQP_URL", place.amqp_url).env("SECRET", SECRET);
+    Process::start(command.env("QUEUE", queue_of(contestant)), log)
 }
 
 fn summary(arguments: &Arguments, turns: &[Turn]) -> Report {

@@ -36,6 +36,17 @@ async fn audited(house: &House) -> Value {
     told[0].metadata.clone().unwrap()
 }
 
+/// Takes in an uninstallation between two erasures.
+async fn the_batch_goes_on_without_the_mark(house: &House) {
+    let arrivals =
+        [Webhook::customers_redact(ADA, &[1001_u64]), uninstalled(ADA), Webhook::customers_redact(BEA, &[1001_u64])];
+    let arrivals = arrivals.iter().map(|webhook| house.arrival(webhook)).collect();
+    let answers = house.app().intake().accept(arrivals).await.unwrap();
+    assert_eq!(answers.iter().map(|answer| answer.job_id.is_some()).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(audited(house).await["shop"], "not_marked");
+    assert_eq!(house.webhook_log().await.len(), 3);
+}
+
 both_databases! {
     async fn the_shop_is_marked_nothing_is_erased_and_no_job_is_made(house: House) {
         house.settle_town().await;
@@ -148,16 +159,7 @@ both_databases! {
         } else {
             house.execute(r#"ALTER TABLE "Shop" ALTER COLUMN "isActive" DROP DEFAULT, ALTER COLUMN "isActive" TYPE integer USING 1"#).await;
         }
-        let arrivals = [
-            Webhook::customers_redact(ADA, &[1001_u64]),
-            uninstalled(ADA),
-            Webhook::customers_redact(BEA, &[1001_u64]),
-        ];
-        let arrivals = arrivals.iter().map(|webhook| house.arrival(webhook)).collect();
-        let answers = house.app().intake().accept(arrivals).await.unwrap();
-        assert_eq!(answers.iter().map(|answer| answer.job_id.is_some()).collect::<Vec<_>>(), [true, false, true]);
-        assert_eq!(audited(&house).await["shop"], "not_marked");
-        assert_eq!(house.webhook_log().await.len(), 3);
+        the_batch_goes_on_without_the_mark(&house).await;
         house.leaves_jobs();
     }
 
@@ -243,5 +245,17 @@ both_databases! {
             }
             assert_eq!(house.number(&format!(r#"SELECT count(*) AS n FROM "Store{n}" WHERE NOT "active""#)).await, 1);
         }
+    }
+}
+
+on_postgres! {
+    /// The code that a trigger's deletes raise when they meet Efface's is a refusal like any other where Efface deletes nothing.
+    async fn a_trigger_that_refuses_the_mark_loses_no_webhook_of_the_batch(house: House) {
+        house.settle_town().await;
+        house.execute(r#"CREATE FUNCTION "no"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              RAISE EXCEPTION 'no' USING ERRCODE = '27000'; END $$;
+            CREATE TRIGGER "no" BEFORE UPDATE ON "Shop" FOR EACH ROW EXECUTE FUNCTION "no"()"#).await;
+        the_batch_goes_on_without_the_mark(&house).await;
+        house.leaves_jobs();
     }
 }
