@@ -29,7 +29,9 @@ on_postgres! {
             let left = format!(r#"SELECT count(*) AS n FROM "{table}" WHERE "orderId" BETWEEN '2001' AND '2008'"#);
             assert_eq!(house.number(&left).await, 0, "{table}");
         }
-        // Each of sixteen rows once, and once before the refusal. Halving the batch would have gone over them again and again.
+        // Each of sixteen rows once, and once before the refusal.
         assert_eq!(house.number(r#"SELECT last_value AS n FROM "fired""#).await, 32);
+        // All were completed by one transaction: the batch was not halved.
+        assert_eq!(house.number(r#"SELECT count(DISTINCT xmin::text) AS n FROM "GDPRJob""#).await, 1);
     }
 }
