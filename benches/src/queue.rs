@@ -16,7 +16,8 @@ pub async fn count(amqp_url: &str, queue: &str) -> anyhow::Result<u32> {
 /// Deletes a queue with what is in it, so that the next contestant meets an idle broker.
 pub async fn delete(amqp_url: &str, queue: &str) -> anyhow::Result<()> {
     let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
-    connection.create_channel().await?.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await?;
     connection.close(200, "done".into()).await?;
     Ok(())
 }
