@@ -176,18 +176,25 @@ fn summary(arguments: &Arguments, turns: &[Turn]) -> Report {
         median(own.map(value))
     };
     let rate = |turn: &Turn| turn.load.accepted_per_second;
+    // Of each round by itself: what the machine does from one minute to the next concerns both.
+    let times = |contestant, connections| {
+        median((1..=arguments.rounds).map(|round| {
+            let turns = turns.iter().filter(|turn| turn.round == round && turn.load.connections == connections);
+            let of = |contestant| turns.clone().filter(|turn| turn.contestant == contestant).map(rate).sum::<f64>();
+            of(Contestant::Efface) / of(contestant)
+        }))
+    };
     let header = ["HTTP → quorum queue", "connections", "per s", "Efface ×", "p50 ms", "p99 ms", "CPU µs", "peak MiB"];
     let mut table = report::table(header);
     let (mut rows, mut notes) = (Vec::new(), Vec::new());
     for &connections in &arguments.connections {
-        let efface = of(Contestant::Efface, connections, rate);
         for &contestant in &arguments.only {
-            let per_second = of(contestant, connections, rate);
+            let ratio = times(contestant, connections);
             let row = json!({
                 "contestant": contestant,
                 "connections": connections,
-                "perSecond": per_second,
-                "effaceIsTimes": (efface > 0.0).then(|| efface / per_second),
+                "perSecond": of(contestant, connections, rate),
+                "effaceIsTimes": (ratio > 0.0).then_some(ratio),
                 "p50Ms": of(contestant, connections, |turn| turn.load.latency_ms.p50),
                 "p99Ms": of(contestant, connections, |turn| turn.load.latency_ms.p99),
                 "cpuMicrosPerWebhook": of(contestant, connections, |turn| turn.cpu_micros_per_webhook),
@@ -203,9 +210,9 @@ fn summary(arguments: &Arguments, turns: &[Turn]) -> Report {
             cells.extend([("cpuMicrosPerWebhook", 1), ("residentPeakMib", 0)].map(|(k, d)| figure(k, d)));
             table.add_row(cells);
             rows.push(row);
-            notes.extend(goals(contestant, connections, efface / per_second));
+            notes.extend(goals(contestant, connections, ratio));
         }
-        if efface > 0.0 {
+        if arguments.only.contains(&Contestant::Efface) {
             let cpu = of(Contestant::Efface, connections, |turn| turn.cpu_micros_per_webhook);
             notes.push(goal(&format!("own CPU µs per webhook at {connections}"), cpu, &Wanted::Below(50.0)));
             if connections == 64 {
