@@ -14,7 +14,7 @@ use crate::broker::{Broker, Outgoing};
 use crate::intake::Arrival;
 
 /// With so many messages on their way, webhooks wait for the next one, together, until it is full.
-const ENOUGH_ON_THE_WAY: usize = 4;
+const ENOUGH_ON_THE_WAY: usize = 2;
 /// Messages that may be on their way, full ones included: a distant broker confirms late, and must not be the limit for that.
 const ON_THE_WAY_MAX: usize = 128;
 /// Webhooks of one message at most: whoever consumes holds many messages.
