@@ -26,10 +26,17 @@ use crate::store::gdpr_job::{self, NewJob};
 use crate::store::target::ShopTable;
 use crate::store::webhook_log::{self, DeliveryKey, NewWebhook, Recorded};
 use crate::store::{Store, StoreError, id};
-use crate::webhook::{Delivery, Topic};
+use crate::webhook::{Delivery, ExternalId, Topic};
 
 /// How often a batch is started over because another process recorded one of its webhooks at the same time.
 const RACES_MAX: u32 = 8;
+
+/// The body does not fit its topic or its sender.
+const PAYLOAD_MISMATCH: &str = "payload_mismatch";
+/// An earlier webhook with the same id has another body.
+const WEBHOOK_ID_CONFLICT: &str = "webhook_id_conflict";
+/// Why intake holds a job: what the webhook says does not fit together. The row's `errorMessage` says what.
+pub const MISFITS: [&str; 2] = [PAYLOAD_MISMATCH, WEBHOOK_ID_CONFLICT];
 
 /// Why a batch was not taken: nothing of it is recorded.
 #[derive(Debug, thiserror::Error)]
@@ -176,18 +183,18 @@ impl Intake {
         let mut accepted = Vec::with_capacity(batch.len());
         for prepared in batch {
             let mut delivery_key = prepared.key.clone();
-            let mut hold = prepared.arrival.delivery.mismatch.map(|_| "payload_mismatch");
+            let mut hold = prepared.arrival.delivery.mismatch.map(|_| PAYLOAD_MISMATCH);
             if recorded.get(&delivery_key).is_some_and(|known| known.body_digest != prepared.body_digest) {
                 // The same webhook id with another body: one of the two is not what it says. A person decides.
                 delivery_key = conflict_key(prepared);
-                hold = Some("webhook_id_conflict");
+                hold = Some(WEBHOOK_ID_CONFLICT);
             }
             if let Some(known) = recorded.get(&delivery_key) {
                 accepted.push(Accepted { job_id: known.job_id.clone(), duplicate: true });
                 again.push(delivery_key);
                 continue;
             }
-            let known_job = if hold == Some("webhook_id_conflict") { None } else { jobs.get(&prepared.job_key) };
+            let known_job = if hold == Some(WEBHOOK_ID_CONFLICT) { None } else { jobs.get(&prepared.job_key) };
             let duplicate = known_job.is_some();
             let job_id = known_job.cloned().unwrap_or_else(id::job);
             if !duplicate {
@@ -241,7 +248,7 @@ impl Rows {
             source: prepared.arrival.source,
             api_version: delivery.api_version.clone(),
             body_digest: prepared.body_digest.clone(),
-            job_key: (!duplicate && hold != Some("webhook_id_conflict")).then(|| prepared.job_key.clone()),
+            job_key: (!duplicate && hold != Some(WEBHOOK_ID_CONFLICT)).then(|| prepared.job_key.clone()),
             status: if duplicate { WebhookStatus::Duplicate } else { WebhookStatus::Accepted },
             reason: hold.map(str::to_owned),
             job_id: Some(job_id.to_owned()),
@@ -276,6 +283,10 @@ impl Rows {
             sealed_payload: seal(content_key, &aad, delivery.body.expose()),
             body_digest: body_digest.clone(),
             hold_reason: hold.map(str::to_owned),
+            error_message: hold.map(|_| match delivery.mismatch {
+                Some(mismatch) => mismatch.to_string(),
+                None => "an earlier webhook with this id has another body".to_owned(),
+            }),
             webhook_id: key.webhook_id.clone(),
             event_id: delivery.event_id.clone(),
             triggered_at: delivery.triggered_at,
@@ -316,14 +327,15 @@ fn job_type(topic: Topic) -> Option<JobType> {
 
 /// What a job's row keeps in the clear: identifiers, never an e-mail or a phone number.
 fn payload(delivery: &Delivery) -> Value {
-    let customer = delivery.subject.customer_id.as_ref().map(crate::webhook::ExternalId::to_json);
-    let orders: Vec<Value> = delivery.orders.iter().map(crate::webhook::ExternalId::to_json).collect();
+    let shown = |id: &ExternalId| if id.is_contact() { Value::Null } else { id.to_json() };
+    let customer = delivery.subject.customer_id.as_ref().map(shown);
+    let orders: Vec<Value> = delivery.orders.iter().map(shown).collect();
     match delivery.topic {
         Topic::CustomersRedact => json!({ "customer_id": customer, "orders_to_redact": orders }),
         Topic::CustomersDataRequest => json!({
             "customer_id": customer,
             "orders_requested": orders,
-            "data_request_id": delivery.data_request_id.as_ref().map(crate::webhook::ExternalId::to_json),
+            "data_request_id": delivery.data_request_id.as_ref().map(shown),
         }),
         Topic::ShopRedact | Topic::AppUninstalled => {
             json!({ "shop_id": delivery.shop_id, "shop_domain": delivery.shop_domain })

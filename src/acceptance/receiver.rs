@@ -120,6 +120,7 @@ impl Receiver {
         plain.reserve_exact(message.body.len());
         plain.extend_from_slice(&message.body);
         let plain = Pii::new(plain);
+        tracing::warn!(reason, parked = %row, "a message that nobody can read goes to the dead-letter queue");
         let aad = Aad { table: "efface.dead-letter", row: &row, column: "body", shop: "" };
         let sealed = seal(&key, &aad, plain.expose());
         Ok(Disposition::Park { reason, sealed, headers: vec![("x-efface-parked-id".to_owned(), row)] })

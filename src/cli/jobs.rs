@@ -18,6 +18,7 @@ use crate::clock::{Clock, rfc3339};
 use crate::evidence::receipt;
 use crate::http::Cursor;
 use crate::http::view::{JobPage, JobView};
+use crate::intake;
 use crate::job;
 use crate::job::command::{self, Command, CommandError};
 use crate::job::query::{self, Filter};
@@ -80,6 +81,9 @@ pub enum Action {
         /// For a job that awaits an approval: the hash that `efface plan` shows
         #[arg(long, value_name = "HASH")]
         plan: Option<String>,
+        /// Do it, although what the webhook says does not fit together
+        #[arg(long)]
+        yes: bool,
     },
     /// Hand out, or take away, what a data request collected
     Package(package::Args),
@@ -127,7 +131,15 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Action::Show { id } => return show(context, &store, id).await,
         Action::Receipt { id, output } => return run_receipt(&store, id, output.as_deref()).await,
         Action::Retry { id } => (id, Command::Retry),
-        Action::Release { id, plan } => (id, Command::Release { plan: plan.clone() }),
+        Action::Release { id, plan, yes } => {
+            let job = query::find(&store, id).await?.ok_or_else(|| CommandError::NotFound(id.clone()))?;
+            let does_not_fit = job.hold_reason.as_deref().is_some_and(|reason| intake::MISFITS.contains(&reason));
+            if let (true, Some(misfit)) = (does_not_fit, &job.error_message) {
+                let what = format!("executes a {} for {} although {misfit}", job.job_type, job.shop_domain);
+                require_yes(*yes, &what)?;
+            }
+            (id, Command::Release { plan: plan.clone() })
+        }
         Action::Cancel { id, reason, .. } => {
             let signer = signer(&config, &load_keys(&config)?);
             (id, Command::Cancel { reason: reason.clone(), signer })

@@ -25,9 +25,12 @@ pub enum Action {
     Up,
     /// Take back the latest migrations, and the rows in their tables
     Down {
-        /// How many migrations to take back
+        /// How many of Efface's own migrations to take back
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+        /// Before them, drop the reference app's tables, if Efface made them
+        #[arg(long)]
+        reference: bool,
         /// Do it: rows are lost
         #[arg(long)]
         yes: bool,
@@ -37,9 +40,6 @@ pub enum Action {
 }
 
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
-    if let Action::Down { steps, yes } = &args.action {
-        require_yes(*yes, &format!("takes back {steps} migration(s) and loses the rows in their tables"))?;
-    }
     let config = context.config(Vec::new())?;
     let reference = config.database.reference_schema;
     let store = open_store(&config).await?;
@@ -51,25 +51,40 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
             }
             steps
         }
-        Action::Down { steps, .. } => {
-            // Before: afterwards there may be no log.
-            if audited::has_log(&config, &store).await? {
-                record(&store, json!({ "command": "migrate down", "steps": steps })).await?;
+        Action::Down { steps, reference, yes } => {
+            let named = latest(&migration::status(store.db(), *reference).await?, *steps);
+            if !named.is_empty() {
+                require_yes(*yes, &format!("takes back {} and loses the rows in their tables", named.join(", ")))?;
+                // Before: afterwards there may be no log.
+                if audited::has_log(&config, &store).await? {
+                    record(&store, json!({ "command": "migrate down", "steps": named })).await?;
+                }
             }
-            migration::down(store.db(), reference, Some(*steps)).await?.steps
+            migration::down(store.db(), *reference, Some(*steps)).await?.steps
         }
         Action::Status => return status(context, &migration::status(store.db(), reference).await?),
     };
     if context.json() {
         output::json(&json!({ "steps": steps }))?;
     } else if steps.is_empty() {
-        output::talk("nothing to do: the tables are as they should be");
+        output::talk(if matches!(args.action, Action::Up) {
+            "nothing to do: the tables are as they should be"
+        } else {
+            "nothing to do: no migration is applied"
+        });
     } else {
         for step in steps {
             output::raw(&format!("{step}\n"))?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// What [`migration::down`] would take back, in its order.
+fn latest(states: &[MigrationState], steps: u32) -> Vec<String> {
+    let applied = |reference| states.iter().rev().filter(move |step| step.applied && step.reference == reference);
+    let own = applied(false).take(usize::try_from(steps).unwrap_or(usize::MAX));
+    applied(true).chain(own).map(|step| step.name.clone()).collect()
 }
 
 async fn record(store: &Store, metadata: Value) -> Result<(), StoreError> {

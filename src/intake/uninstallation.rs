@@ -54,10 +54,10 @@ impl Intake {
         let (mut news, mut again, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
         for prepared in batch {
             let mut key = prepared.key.clone();
-            let mut rejected = prepared.arrival.delivery.mismatch.map(|_| "payload_mismatch");
+            let mut rejected = prepared.arrival.delivery.mismatch.map(|_| super::PAYLOAD_MISMATCH);
             if digests.get(&key).is_some_and(|digest| *digest != prepared.body_digest) {
                 key = conflict_key(prepared);
-                rejected = Some("webhook_id_conflict");
+                rejected = Some(super::WEBHOOK_ID_CONFLICT);
             }
             let duplicate = digests.insert(key.clone(), prepared.body_digest.clone()).is_some();
             accepted.push(Accepted { job_id: None, duplicate });

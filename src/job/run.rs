@@ -34,7 +34,7 @@ use crate::export::{Exporter, Kept};
 use crate::hold::Holds;
 use crate::retry::{Pauses, RetryPolicy, jitter};
 use crate::shutdown::Shutdown;
-use crate::store::gdpr_job::{self, Claimed};
+use crate::store::gdpr_job::{self, Claimed, Claims};
 use crate::store::{Store, StoreError};
 use crate::suppression::Tombstones;
 
@@ -171,13 +171,14 @@ impl Worker {
         let lease_ms = inner.lease_ms();
         let limit = inner.settings.batch_jobs_max;
         let made = Instant::now();
-        let claims = gdpr_job::claim(&inner.store, &inner.clock, &inner.owner, lease_ms, limit).await?;
-        let claimed = claims.len();
+        let Claims { good: claims, unreadable } =
+            gdpr_job::claim(&inner.store, &inner.clock, &inner.owner, lease_ms, limit).await?;
+        let claimed = claims.len() + unreadable.len();
         if claimed > 0 {
             metrics::histogram!("efface_claim_batch_jobs")
                 .record(f64::from(u32::try_from(claimed).unwrap_or(u32::MAX)));
             let hand = Hand::of(&claims, made);
-            let worked = inner.work(claims, &hand).await;
+            let worked = inner.work(claims, unreadable, &hand).await;
             // Nothing, unless the database went away.
             inner.owe(hand.empty().into_iter());
             worked?;
@@ -257,8 +258,16 @@ impl Inner {
         Ok(())
     }
 
-    async fn work(&self, claims: Vec<Claimed>, hand: &Hand) -> Result<(), StoreError> {
+    async fn work(
+        &self,
+        claims: Vec<Claimed>,
+        unreadable: Vec<(Claimed, StoreError)>,
+        hand: &Hand,
+    ) -> Result<(), StoreError> {
         let (mut small, mut exports) = (Vec::new(), Vec::new());
+        for (claim, error) in unreadable {
+            self.fail(&claim, hand, false, error.to_string()).await?;
+        }
         let (tasks, unreadable) = self.tasks(claims).await?;
         for (claim, error) in unreadable {
             self.fail(&claim, hand, false, error.to_string()).await?;

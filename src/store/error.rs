@@ -39,6 +39,9 @@ pub enum StoreError {
         /// What is wrong, without the value.
         reason: &'static str,
     },
+    /// A row of which the driver says no more than a column's name.
+    #[error("{0}")]
+    Unreadable(String),
     /// The number of rows that a statement touched is not what it must be.
     #[error("{what}: expected {expected} rows, touched {touched}")]
     Count {
@@ -87,6 +90,15 @@ impl StoreError {
             Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
             Self::Referenced(why) => Self::Referenced(format!("{why}, in table {table}")),
             Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
+            error => error,
+        }
+    }
+
+    /// Says of which row it is that a column does not read back.
+    #[must_use]
+    pub fn of_row(self, table: &str, id: &str) -> Self {
+        match self {
+            Self::Refused(why) => Self::Unreadable(format!("row {id} of \"{table}\" does not read back: {why}")),
             error => error,
         }
     }

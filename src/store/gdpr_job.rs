@@ -36,6 +36,8 @@ pub struct NewJob {
     /// Keyed digest of the body, hex.
     pub body_digest: String,
     pub hold_reason: Option<String>,
+    /// What exactly does not fit, of one that is held for it.
+    pub error_message: Option<String>,
     pub webhook_id: String,
     pub event_id: Option<String>,
     pub triggered_at: Option<DateTime<Utc>>,
@@ -64,6 +66,14 @@ pub struct Claimed {
     pub approved_plan: Option<String>,
     pub created_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
+}
+
+/// What a look at the queue has claimed.
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub good: Vec<Claimed>,
+    /// Rows that do not read back, so that nobody can work them: only what [`change_status`] asks for is there.
+    pub unreadable: Vec<(Claimed, StoreError)>,
 }
 
 /// That a row is being worked, said so that PostgreSQL does not read it as a reason to scan the small index of leases
@@ -136,6 +146,7 @@ pub async fn insert(conn: &impl ConnectionTrait, jobs: Vec<NewJob>) -> Result<u6
         .bytes("sealedPayload", sealed)
         .text("bodyDigest", jobs.iter().map(|job| job.body_digest.clone()))
         .text_or_null("holdReason", jobs.iter().map(|job| job.hold_reason.clone()))
+        .text_or_null("errorMessage", jobs.iter().map(|job| job.error_message.clone()))
         .text("webhookId", jobs.iter().map(|job| job.webhook_id.clone()))
         .text_or_null("eventId", jobs.iter().map(|job| job.event_id.clone()))
         .instant("triggeredAt", triggered)
@@ -145,10 +156,10 @@ pub async fn insert(conn: &impl ConnectionTrait, jobs: Vec<NewJob>) -> Result<u6
     let table = rows.table(backend, &mut values);
     let sql = format!(
         r#"INSERT INTO "GDPRJob" ("id","shopDomain","shopId","jobType","status","topic","provider","source","payload",
-             "sealedPayload","bodyDigest","holdReason","attempts","fence","webhookId","eventId","triggeredAt",
+             "sealedPayload","bodyDigest","holdReason","errorMessage","attempts","fence","webhookId","eventId","triggeredAt",
              "createdAt","dueAt","scheduledAt","updatedAt")
            SELECT k."id",k."shopDomain",k."shopId",k."jobType",k."status",k."topic",k."provider",k."source",
-             k."payload"{json},k."sealedPayload",k."bodyDigest",k."holdReason",0,0,k."webhookId",k."eventId",
+             k."payload"{json},k."sealedPayload",k."bodyDigest",k."holdReason",k."errorMessage",0,0,k."webhookId",k."eventId",
              k."triggeredAt",k."createdAt",k."dueAt",k."createdAt",k."createdAt"
            FROM {table} AS k WHERE true ON CONFLICT DO NOTHING"#
     );
@@ -167,17 +178,12 @@ pub(super) fn from_now(backend: DbBackend, clock: &Clock, ahead_ms: i64, values:
     }
 }
 
-/// Takes up to `limit` due jobs under a lease of `lease_ms` milliseconds, oldest due first.
+/// Takes up to `limit` due jobs under a lease of `lease_ms` milliseconds, oldest due first. A row that does not read back
+/// costs its neighbours nothing.
 ///
 /// # Errors
 /// When the database refuses or does not answer.
-pub async fn claim(
-    store: &Store,
-    clock: &Clock,
-    owner: &str,
-    lease_ms: i64,
-    limit: u64,
-) -> Result<Vec<Claimed>, StoreError> {
+pub async fn claim(store: &Store, clock: &Clock, owner: &str, lease_ms: i64, limit: u64) -> Result<Claims, StoreError> {
     let backend = store.backend();
     let mut values = vec![Value::from(clock.now()), Value::from(owner), Value::from(limit.cast_signed())];
     let lease = from_now(backend, clock, lease_ms, &mut values);
@@ -195,7 +201,42 @@ pub async fn claim(
     let tx = store.begin_write().await?;
     let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     tx.commit().await?;
-    rows.iter().map(claimed).collect()
+    let mut claims = Claims::default();
+    for row in &rows {
+        // The driver panics at an instant that chrono cannot hold, such as PostgreSQL's infinity.
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| claimed(row)));
+        match read.unwrap_or_else(|_| Err(StoreError::Refused("an instant is out of range".to_owned()))) {
+            Ok(claim) => claims.good.push(claim),
+            Err(error) => {
+                let claim = remains(row)?;
+                let error = error.of_row("GDPRJob", &claim.id);
+                claims.unreadable.push((claim, error));
+            }
+        }
+    }
+    Ok(claims)
+}
+
+/// As much of a claim that does not read back as it takes to end it.
+fn remains(row: &QueryResult) -> Result<Claimed, StoreError> {
+    Ok(Claimed {
+        id: row.try_get("", "id")?,
+        fence: row.try_get("", "fence")?,
+        attempts: row.try_get("", "attempts")?,
+        shop_domain: row.try_get("", "shopDomain")?,
+        shop_id: None,
+        job_type: String::new(),
+        topic: String::new(),
+        provider: String::new(),
+        source: String::new(),
+        webhook_id: String::new(),
+        event_id: None,
+        payload: serde_json::Value::Null,
+        progress: None,
+        approved_plan: None,
+        created_at: DateTime::UNIX_EPOCH,
+        due_at: DateTime::UNIX_EPOCH,
+    })
 }
 
 fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {

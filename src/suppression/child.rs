@@ -87,6 +87,7 @@ impl Suppression {
             body_digest: hex::encode(self.keyring.digest("body", &[&body])),
             sealed_payload,
             hold_reason: late.hold.map(str::to_owned),
+            error_message: None,
             event_id: None,
             triggered_at: None,
             created_at: now,

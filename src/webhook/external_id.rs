@@ -44,6 +44,14 @@ impl ExternalId {
         }
     }
 
+    /// Whether it is an e-mail address or a phone number that somebody uses as an id.
+    pub fn is_contact(&self) -> bool {
+        match self {
+            Self::Number(_) => false,
+            Self::Text(text) => text.contains('@') || text.trim_start().starts_with('+'),
+        }
+    }
+
     /// The id in our own JSON: a number only where every reader keeps it exact, else a string.
     pub fn to_json(&self) -> serde_json::Value {
         match self {

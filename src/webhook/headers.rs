@@ -25,6 +25,8 @@ pub struct WebhookHeaders {
     pub api_version: Option<String>,
     /// The name of the subscription.
     pub name: Option<String>,
+    /// A header that is there with and without `X-`, and does not say the same.
+    pub contradicts_itself: Option<&'static str>,
 }
 
 impl WebhookHeaders {
@@ -43,7 +45,21 @@ impl WebhookHeaders {
             triggered_at: read("triggered-at"),
             api_version: read("api-version"),
             name: read("name"),
+            contradicts_itself: [
+                ("topic", "Topic"),
+                ("shop-domain", "Shop-Domain"),
+                ("webhook-id", "Webhook-Id"),
+                ("event-id", "Event-Id"),
+            ]
+            .into_iter()
+            .find(|(name, _)| provider.contradicts(name, &header))
+            .map(|(_, shown)| shown),
         }
+    }
+
+    /// Refuses two headers of one meaning that say two things: which of them holds must not be the sender's choice.
+    pub(super) fn check_agreement(&self) -> Result<(), Unreadable> {
+        self.contradicts_itself.map_or(Ok(()), |name| Err(Unreadable::HeadersDisagree(name)))
     }
 
     /// Refuses ids that no column should hold: longer than 255 bytes, or not printable ASCII.
@@ -117,11 +133,26 @@ mod tests {
             triggered_at: Some("the triggered-at".into()),
             api_version: Some("the api-version".into()),
             name: Some("the name".into()),
+            contradicts_itself: None,
         };
         assert!(read(&SHOPIFY, "x-shopify") == expected);
         assert!(read(&SHOPIFY, "shopify") == expected);
         assert!(read(&SHOPLINE, "x-shopline") == expected);
         assert!(read(&SHOPLINE, "x-shopify") == WebhookHeaders::default());
+    }
+
+    #[test]
+    fn a_header_with_and_without_the_x_must_say_the_same() {
+        let check = |with: &'static str, without: &'static str| {
+            WebhookHeaders::read(&SHOPIFY, |name| match name {
+                "x-shopify-topic" => Some(with),
+                "shopify-topic" => Some(without),
+                _ => None,
+            })
+            .check_agreement()
+        };
+        assert_eq!(check("shop/redact", "customers/redact"), Err(Unreadable::HeadersDisagree("Topic")));
+        assert_eq!(check("shop/redact", " shop/redact"), Ok(()));
     }
 
     #[test]

@@ -65,6 +65,8 @@ impl Subject {
 /// Why a genuine webhook cannot be read. Names fields, never what is in them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
+    #[error("the header {0} is there twice, with and without X-, and says two things")]
+    HeadersDisagree(&'static str),
     #[error("neither a header nor the path names a topic")]
     NoTopic,
     #[error("the topic is none of those answered here")]
@@ -95,6 +97,7 @@ impl Unreadable {
     /// The reason for metrics and parked messages.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::HeadersDisagree(_) => "headers_disagree",
             Self::NoTopic => "no_topic",
             Self::UnknownTopic => "unknown_topic",
             Self::TopicsDisagree => "topics_disagree",
@@ -130,6 +133,7 @@ impl VerifiedWebhook {
     /// [`Mismatch`], so that nothing is erased and nothing is lost.
     pub fn read(self) -> Result<Delivery, Unreadable> {
         let Self(webhook) = self;
+        webhook.headers.check_agreement()?;
         let topic = topic_of(&webhook)?;
         webhook.headers.check_ids()?;
 
@@ -143,6 +147,9 @@ impl VerifiedWebhook {
             None => Vec::new(),
         };
         let (subject, data_request_id, misfit) = person::read(topic, &fields)?;
+        let is_contact =
+            [&subject.customer_id, &data_request_id].into_iter().flatten().chain(&orders).any(ExternalId::is_contact);
+        let misfit = misfit.or(is_contact.then_some(Mismatch::ContactAsId));
         let lost = topic.names_a_person() && subject.is_empty() && orders.is_empty();
         let mismatch = shape::misfit(topic, &fields)
             .or(misfit)

@@ -59,6 +59,13 @@ impl Provider {
         }
     }
 
+    /// Whether a header is there with the `x-` prefix and without it, and the two say different things.
+    pub(super) fn contradicts<'h>(&self, name: &str, header: &dyn Fn(&str) -> Option<&'h str>) -> bool {
+        let full = ["x-", self.header_prefix, "-", name].concat();
+        let (with, without) = (header(&full), header(&full["x-".len()..]));
+        with.zip(without).is_some_and(|(with, without)| with.trim() != without.trim())
+    }
+
     /// Looks a header up with the `x-` prefix, then without it.
     pub(super) fn lookup<T>(&self, name: &str, header: &dyn Fn(&str) -> Option<T>) -> Option<T> {
         let full = ["x-", self.header_prefix, "-", name].concat();

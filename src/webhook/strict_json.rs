@@ -15,6 +15,7 @@ const DEPTH_MAX: usize = 32;
 /// Bounds the memory that a body of many tiny values can take.
 const VALUES_MAX: usize = 100_000;
 const NAME_LEN_MAX: usize = 64;
+const SHOWN_DIGITS_MAX: usize = 4;
 
 /// A value as read. Whole numbers from 0 are exact; for all others it is only known that they are numbers.
 pub(super) enum Json<'a> {
@@ -60,10 +61,16 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// A field's name as it may be shown: a plain word of at most 64 letters, digits and `_-`, else a stand-in.
+/// A field's name as it may be shown: a plain word of at most 64 letters, digits and `_-`, else a stand-in. With more than four
+/// digits it may be a phone number or somebody's id.
 pub(super) fn shown(name: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(plain) { name } else { "(odd name)" }
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    if (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(plain) && digits <= SHOWN_DIGITS_MAX {
+        name
+    } else {
+        "(odd name)"
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

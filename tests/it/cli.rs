@@ -169,7 +169,6 @@ fn wrong_usage_ends_with_code_2() {
         &["webhook", "trigger", "--topic=orders/create", "--address=http://localhost", "--secret=x"],
         &["webhook", "trigger", "--topic=shop/redact", "--address=localhost:80", "--secret=x"],
         &["webhook", "trigger", "--topic=shop/redact", "--address=http://localhost", "--secret=x", "--order=1"],
-        &["migrate", "down"],
         &["jobs", "cancel", "gdpr_1", "--reason=mistake"],
         &["jobs", "list", "--status=done"],
         &["report", "--from=yesterday"],
@@ -195,4 +194,31 @@ fn a_reader_who_leaves_early_is_no_error() {
     let mut child = efface(&["completions", "bash"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn migrate_down_names_what_goes_and_leaves_the_apps_tables_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let migrate = |args: &[&str]| {
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("efface.db").display());
+        let output = efface(&[&["migrate"], args].concat()).env("EFFACE__DATABASE__URL", url).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let is_applied = |step: &str| {
+        let states: Vec<Value> = serde_json::from_str(&migrate(&["status", "--json"]).1).unwrap();
+        states.iter().any(|state| state["name"].as_str().unwrap().contains(step) && state["status"] == "applied")
+    };
+    let (_, up, _) = migrate(&["up"]);
+    let latest = up.lines().rfind(|step| step.starts_with('m')).unwrap();
+    let (code, _, asked) = migrate(&["down"]);
+    assert!(code == Some(2) && asked.contains(latest) && !asked.contains("reference_app"), "{asked}");
+    assert!(is_applied(latest), "it went without --yes");
+    assert_eq!(migrate(&["down", "--yes"]).1, format!("{latest}\n"));
+    assert!(!is_applied(latest) && is_applied("reference_app"));
+    let (_, gone, _) = migrate(&["down", "--reference", "--steps=100", "--yes"]);
+    assert!(gone.starts_with("r20261121_000001_reference_app\n"), "{gone}");
+    assert!(!is_applied("0"));
+    let (code, _, told) = migrate(&["down"]);
+    assert!(code == Some(0) && told.contains("no migration is applied"), "{told}");
 }

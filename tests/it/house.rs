@@ -192,7 +192,7 @@ impl House {
 
     /// Takes claims as a worker of another process would, to act for it step by step.
     pub async fn claim(&self, owner: &str, limit: u64) -> Vec<Claimed> {
-        gdpr_job::claim(self.store(), &self.clock, owner, LEASE_MS, limit).await.unwrap()
+        gdpr_job::claim(self.store(), &self.clock, owner, LEASE_MS, limit).await.unwrap().good
     }
 
     /// One transaction's worth of a shop's erasure, in the caller's transaction.

@@ -7,7 +7,7 @@ use efface::intake::IntakeError;
 use efface::job::command::Command;
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use entity::webhook_log::WebhookStatus;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::house::{ADA, Accepted, BEA, EMAIL, House, PATIENCE, PHONE, Webhook};
 
@@ -236,10 +236,29 @@ both_databases! {
             let job = house.done(&Webhook::new(topic, body)).await;
             assert_eq!((job.status, job.hold_reason.as_deref()), (JobStatus::Held, Some("payload_mismatch")), "{topic}");
             assert_eq!((job.result, job.outcome, job.fence), (None, None, 0));
+            assert!(job.error_message.unwrap().contains("topic"), "nobody is told what does not fit");
             assert!(job.sealed_payload.is_some(), "nothing may be lost");
             assert!(job.due_at > job.created_at, "the deadline keeps running");
         }
         assert_eq!(house.contents().await, before);
+    }
+
+    /// Some sender may use an address as an id. The row keeps none, and a person decides.
+    async fn an_address_in_place_of_an_id_holds_the_job_and_stays_sealed(house: House) {
+        house.open_shop(ADA).await;
+        for (field, id) in [("customer", "john@example.com"), ("order", "privperson@example.net"), ("order", "+15557778888")] {
+            let mut body = json!({"shop_id": 1, "shop_domain": ADA, "customer": {"id": 7}, "orders_to_redact": [7]});
+            if field == "customer" {
+                body["customer"]["id"] = id.into();
+            } else {
+                body["orders_to_redact"] = vec![id].into();
+            }
+            let job = house.done(&Webhook::new("customers/redact", body.to_string())).await;
+            assert_eq!((job.status, job.hold_reason.as_deref()), (JobStatus::Held, Some("payload_mismatch")), "{id}");
+            assert_eq!(job.error_message.as_deref(), Some("an id is an e-mail address or a phone number"));
+            house.assert_not_kept(id).await;
+        }
+        house.leaves_jobs();
     }
 
     async fn a_held_job_that_an_operator_releases_is_carried_out(house: House) {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use entity::gdpr_job::{JobStatus, JobType, Model, Outcome};
+use entity::source::Source;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +21,10 @@ pub struct JobView {
     pub shop_id: Option<String>,
     /// What the duty asks for.
     pub job_type: JobType,
+    /// The topic of the webhook that asked for it.
+    pub topic: String,
+    /// Through which door it came.
+    pub source: Source,
     /// Where the job stands.
     pub status: JobStatus,
     /// What it came to, once it is final.
@@ -30,7 +35,7 @@ pub struct JobView {
     /// Counts per table, once completed.
     #[serde(serialize_with = "exact")]
     pub result: Value,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed, or what does not fit of one that is held for it.
     pub error_message: Option<String>,
     /// Why it is held.
     pub hold_reason: Option<String>,
@@ -61,6 +66,8 @@ impl From<Model> for JobView {
             shop_domain: job.shop_domain,
             shop_id: job.shop_id,
             job_type: job.job_type,
+            topic: job.topic,
+            source: job.source,
             status: job.status,
             outcome: job.outcome,
             payload: job.payload,

@@ -77,6 +77,8 @@ pub enum Mismatch {
     WrongKind(&'static str),
     #[error("the body names neither a customer nor an order")]
     NoSubject,
+    #[error("an id is an e-mail address or a phone number")]
+    ContactAsId,
     #[error("header and body name different shops")]
     OtherShop,
 }

@@ -128,7 +128,10 @@ both_databases! {
         desk.demand(&format!("jobs show {erased}"), (Action::Read, "GDPRJob", &erased)).await;
         desk.demand(&format!("jobs receipt {erased}"), (Action::Export, "GDPRJob", &erased)).await;
         desk.demand(&format!("jobs retry {failed}"), (Action::Update, "GDPRJob", &failed)).await;
-        desk.demand(&format!("jobs release {held}"), (Action::Update, "GDPRJob", &held)).await;
+        let refused = desk.run(&format!("jobs release {held}"), &[]);
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && told.contains("although the body has"), "{told}");
+        desk.demand(&format!("jobs release {held} --yes"), (Action::Update, "GDPRJob", &held)).await;
         desk.demand(&format!("jobs cancel {cancelled} --reason mistake --yes"), (Action::Update, "GDPRJob", &cancelled)).await;
         for (flags, action) in [
             (String::new(), Action::Read),

@@ -87,7 +87,7 @@ both_databases! {
                 let mut empty = 0;
                 // Locked by somebody else is passed over: nothing to be had once is not the end.
                 while empty < 20 {
-                    let claims = gdpr_job::claim(&store, &clock, "racer", LEASE_MS, 7).await.unwrap();
+                    let claims = gdpr_job::claim(&store, &clock, "racer", LEASE_MS, 7).await.unwrap().good;
                     empty = if claims.is_empty() { empty + 1 } else { 0 };
                     mine.extend(claims.into_iter().map(|claim| claim.id));
                 }

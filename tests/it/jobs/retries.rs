@@ -1,6 +1,7 @@
 //! Attempts that fail: who is tried again, when, and what is said about it.
 
 use chrono::TimeDelta;
+use efface::job::query::{self, Filter};
 use entity::gdpr_job::{JobStatus, Outcome};
 
 use crate::house::{ADA, BEA, EMAIL, House, Webhook};
@@ -44,6 +45,31 @@ both_databases! {
         let job = house.job(bad).await;
         assert!(job.error_message.is_some() && job.completed_at.is_none() && job.sealed_payload.is_some());
         assert!(!house.own_rows().await.contains(EMAIL), "nor does the audit log quote the refusal");
+    }
+
+    async fn a_row_that_does_not_read_back_fails_alone_and_is_named(house: House) {
+        house.settle_town().await;
+        let webhooks: Vec<Webhook> = (1001..=1003_u64).map(|order| Webhook::customers_redact(ADA, &[order])).collect();
+        let accepted = house.accept(&webhooks).await;
+        let bad = &accepted[1].job_id;
+        let spoil = if house.is_sqlite() { r#""payload"='{broken'"# } else { r#""createdAt"='infinity'"# };
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET {spoil} WHERE "id"='{bad}'"#)).await;
+        assert_eq!(house.tick().await, 3, "one batch");
+        let mend = if house.is_sqlite() { r#""payload"='{}'"# } else { r#""createdAt"="dueAt""# };
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET {mend} WHERE "id"='{bad}'"#)).await;
+        for accepted in &accepted {
+            let job = house.job(&accepted.job_id).await;
+            let expected = if job.id == *bad { JobStatus::Failed } else { JobStatus::Completed };
+            assert_eq!((job.status, job.attempts), (expected, 1), "{:?}", job.error_message);
+        }
+        let message = house.job(bad).await.error_message.unwrap();
+        let why = if house.is_sqlite() { r#"column "payload" has an unexpected type"# } else { "an instant is out of range" };
+        assert_eq!(message, format!(r#"row {bad} of "GDPRJob" does not read back: {why}"#));
+
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET "source"='nowhere' WHERE "id"='{bad}'"#)).await;
+        let listed = query::page(house.store(), &Filter::default(), 10).await.unwrap_err().to_string();
+        assert_eq!(listed, format!(r#"row {bad} of "GDPRJob" does not read back: an unknown text in "source""#));
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET "source"='http' WHERE "id"='{bad}'"#)).await;
     }
 
     async fn the_pauses_between_attempts_follow_the_policy_and_stand_in_the_row(house: House) {
