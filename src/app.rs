@@ -104,6 +104,10 @@ impl App {
         let stores = open_stores(&config, &store).await?;
         data_map::require_sound(&config, &stores).await?;
         let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
+        let fit = keys.are_of_this_database().await;
+        if !fit.map_err(|error| AppError::Database(config.database.url.masked(), error))? {
+            return Err(AppError::OtherKeys(config.keys_file().unwrap_or_default()));
+        }
         let signer = signer(&config, &keyring);
         let exporter = exporter(&config, &stores, &keys);
         let packages = packages(&config, store.clone(), keys.clone(), Arc::clone(&keyring), clock.clone());

@@ -19,6 +19,8 @@ pub enum AppError {
     Pending(usize),
     #[error("the keys at {0} cannot be used")]
     Keys(PathBuf, #[source] KeyringError),
+    #[error("the keys at {0} are not those that this database was used with: what is sealed in it would not open")]
+    OtherKeys(PathBuf),
     #[error("keys.file is not set; make one with `efface keys generate --output FILE`, or use a SQLite file")]
     NoKeysFile,
     #[error("webhooks.secrets is empty: without the app's secret no webhook can be verified")]
@@ -44,6 +46,7 @@ impl AppError {
                 | Self::DataMap(_)
                 | Self::Findings(_)
                 | Self::Keys(..)
+                | Self::OtherKeys(_)
         )
     }
 }

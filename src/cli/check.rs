@@ -11,7 +11,7 @@ use super::{Context, Exit, output};
 use crate::app::{AppError, data_map, open_store, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::seal::Keyring;
+use crate::seal::{ContentKeys, Keyring};
 use crate::store::{Store, target};
 
 /// Disagreement between our clock and the database's that is worth a finding.
@@ -139,6 +139,9 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         n if config.database.auto_migrate => findings.good("migrations", format!("{n} pending; `serve` applies them")),
         n => findings.bad("migrations", false, format!("{n} pending; run `efface migrate up`")),
     }
+    if pending == 0 {
+        check_keys_fit(config, store, findings).await;
+    }
     match open_stores(config, store).await {
         Ok(stores) => {
             let tables: usize = stores.maps().map(|map| map.tables.len() + usize::from(map.shop.is_some())).sum();
@@ -172,6 +175,19 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         }
         Ok(_) => findings.good("clock", "agrees with the database's"),
         Err(error) => findings.bad("clock", false, error.to_string()),
+    }
+}
+
+/// Whether the key file opens what is in the database.
+async fn check_keys_fit(config: &Config, store: &Store, findings: &mut Findings) {
+    let Some(file) = config.keys_file() else { return };
+    // One that cannot be read was told.
+    let Ok(keyring) = Keyring::load(&file) else { return };
+    let keys = ContentKeys::new(keyring.into(), store.clone(), Clock::system());
+    match keys.are_of_this_database().await {
+        Ok(true) => {}
+        Ok(false) => findings.bad("keys", true, told(AppError::OtherKeys(file))),
+        Err(error) => findings.bad("keys", false, error.to_string()),
     }
 }
 

@@ -188,7 +188,7 @@ impl Problem {
             Self::Unreadable(why) => Some(why.to_string().into()),
             Self::NotJsonType => Some("send `application/json`, or a type that ends in `+json`".into()),
             Self::BadBody { reason } => Some((*reason).into()),
-            Self::NotDurable => Some("nothing was accepted; send it again".into()),
+            Self::NotDurable => Some("it is not certain that it was accepted; send it again".into()),
             Self::Forbidden { wish } => Some(format!("the token's role may not {wish}").into()),
             Self::BadParameter { name, reason } => Some(format!("`{name}`: {reason}").into()),
             Self::TransitionNotAllowed { status, command } => {

@@ -104,6 +104,15 @@ impl ContentKeys {
         }
     }
 
+    /// Whether the key file is the one that this database was used with, as far as its newest content key tells.
+    ///
+    /// # Errors
+    /// When the database refuses or does not answer.
+    pub async fn are_of_this_database(&self) -> Result<bool, StoreError> {
+        let newest = content_key::newest(&self.inner.store).await?;
+        Ok(newest.is_none_or(|row| self.unwrap(row).is_ok()))
+    }
+
     /// The key of that id, however old.
     ///
     /// # Errors

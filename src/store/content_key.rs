@@ -38,6 +38,15 @@ pub async fn first_since(
         .await?)
 }
 
+/// The key that was made last, of those that live.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn newest(store: &Store) -> Result<Option<Model>, StoreError> {
+    let living = Entity::find().filter(Column::WrappedKey.is_not_null());
+    Ok(living.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).one(store.db()).await?)
+}
+
 /// Records a key with the audit entry of its making; does nothing when its id is there already.
 ///
 /// # Errors

@@ -158,12 +158,28 @@ impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         match &error {
             DbErr::ConnectionAcquire(_) => Self::Unavailable("no connection in time".into()),
+            DbErr::Conn(RuntimeErr::SqlxError(e)) => Self::Unavailable(no_connection(e)),
             DbErr::Conn(_) => Self::Unavailable("no connection".into()),
             DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => from_sqlx(e),
             DbErr::Type(_) | DbErr::Json(_) => Self::Refused("a column has an unexpected type".into()),
             other => Self::Refused(kind(other).into()),
         }
     }
+}
+
+/// Why a database does not let us in, where it says so by a code.
+fn no_connection(error: &sqlx::Error) -> String {
+    let sqlx::Error::Database(e) = error else { return "no connection".to_owned() };
+    let code = e.code().unwrap_or_default();
+    let why = match code.as_ref() {
+        "28P01" | "28000" => "it refuses this user or password",
+        "3D000" => "it has no database of that name",
+        // SQLite: cannot open, not a database.
+        "14" => "the file is not there or cannot be opened; `?mode=rwc` makes a new one",
+        "26" => "the file is no SQLite database",
+        _ => return format!("no connection, code {code}"),
+    };
+    format!("no connection: {why}")
 }
 
 fn from_sqlx(error: &sqlx::Error) -> StoreError {
@@ -175,6 +191,9 @@ fn from_sqlx(error: &sqlx::Error) -> StoreError {
                 if let Some(name) = name {
                     let _ = write!(about, ", {what} {name}");
                 }
+            }
+            if code == "42P01" || e.message().starts_with("no such table") {
+                about += ": a table is missing; `efface migrate up` makes those of Efface";
             }
             match code.as_ref() {
                 // PostgreSQL: deadlock, serialization failure, lock not available. SQLite: busy, locked and kin.

@@ -222,3 +222,24 @@ fn migrate_down_names_what_goes_and_leaves_the_apps_tables_alone() {
     let (code, _, told) = migrate(&["down"]);
     assert!(code == Some(0) && told.contains("no migration is applied"), "{told}");
 }
+
+#[test]
+fn what_keeps_a_database_from_being_used_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = |url: String| {
+        let output = efface(&["jobs", "list"]).env("EFFACE__DATABASE__URL", url).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(file("text"), "no database, but long enough to have a header of one hundred bytes".repeat(9))
+        .unwrap();
+    for (url, said) in [
+        (format!("sqlite://{}?mode=rwc", file("new")), "`efface migrate up`"),
+        (format!("sqlite://{}", file("missing")), "?mode=rwc"),
+        (format!("sqlite://{}", file("text")), "no SQLite database"),
+    ] {
+        let told = jobs(url);
+        assert!(told.contains(said), "{said}: {told}");
+    }
+}

@@ -119,6 +119,21 @@ async fn jobs(house: &House) -> [String; 5] {
 }
 
 both_databases! {
+    /// With the keys of another installation everything that is sealed would fail, and nobody would know why.
+    async fn the_keys_of_another_installation_are_refused(house: House) {
+        house.leaves_jobs();
+        house.post(&Webhook::customers_redact(BEA, &[1001_u64])).await;
+        let desk = Desk { house: &house, folder: tempfile::tempdir().unwrap(), recorded: BTreeSet::new() };
+        let other = desk.file("other.keys");
+        assert_eq!(desk.run(&format!("keys generate --output {other}"), &[]).status.code(), Some(0));
+        assert_eq!(desk.run("check", &[]).status.code(), Some(0));
+        for command in ["check", "serve"] {
+            let refused = desk.run(command, &[("EFFACE__KEYS__FILE", other.clone())]);
+            let told = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+            assert!(refused.status.code() == Some(2) && told.contains("not those that this database"), "{command}: {told}");
+        }
+    }
+
     async fn every_command_that_changes_or_shows_something_leaves_an_entry(house: House) {
         let [erased, request, failed, held, cancelled] = jobs(&house).await;
         let mut desk = Desk { house: &house, folder: tempfile::tempdir().unwrap(), recorded: BTreeSet::new() };
