@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, StreamTrait as _, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, StreamTrait as _, Value,
+};
 
 use super::keys::{Shared, placed};
 use super::mask::unmasked;
@@ -232,7 +234,11 @@ pub async fn stream_matching<'c>(
         each.join(" UNION ALL "),
     );
     let found = snapshot.stream_raw(Statement::from_sql_and_values(backend, sql, shared.values)).await?;
-    Ok(found.map(|row| row.and_then(|row| row.try_get("", "row")).map_err(StoreError::from)).boxed())
+    let table = table.clone();
+    let read = move |row: Result<QueryResult, DbErr>| {
+        row.and_then(|row| row.try_get("", "row")).map_err(|error| StoreError::from(error).of_table(&table))
+    };
+    Ok(found.map(read).boxed())
 }
 
 /// An expression of a row under the alias `t` as JSON text.
