@@ -4,11 +4,11 @@ use entity::audit_log::Action;
 use entity::gdpr_job::{JobStatus, Model};
 use serde_json::json;
 
+use super::held;
 use super::machine::{self, Effect, Event, Refused, State};
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
-use crate::erasure::progress::Progress;
 use crate::erasure::reinstall::Back;
 use crate::evidence::receipt::Signer;
 use crate::store::gdpr_job::{self, holding, query};
@@ -82,9 +82,11 @@ pub async fn apply(
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
     }
+    // What intake held is noted here: its row begins without progress.
+    let mut progress = held::note(&*tx, id, job.hold_reason.as_deref().map(held::by)).await?;
     if matches!(command, Command::Release { .. }) && job.hold_reason.as_deref().is_some_and(Back::is_reason) {
         // An operator's word: the same installation does not hold it again.
-        let progress = Progress { reinstall_released_at: Some(now), ..Progress::from_json(job.progress.as_ref()) };
+        progress.reinstall_released_at = Some(now);
         holding::put_progress(&*tx, id, &progress.to_json()).await?;
     }
     if let Some(hash) = &approved {
@@ -92,7 +94,7 @@ pub async fn apply(
     }
     let mut receipt = None;
     if let Command::Cancel { signer, .. } = &command {
-        let signed = super::receipts::of_cancelled(signer, &job, now)?;
+        let signed = super::receipts::of_cancelled(signer, &job, &progress, now)?;
         receipt = Some(signed.digest());
         deletion_receipt::insert(&*tx, vec![signed]).await?;
     }
