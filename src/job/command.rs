@@ -11,6 +11,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::erasure::reinstall::Back;
 use crate::evidence::receipt::Signer;
+use crate::hold::{BadWish, check_reason};
 use crate::store::gdpr_job::{self, holding, query};
 use crate::store::{Store, StoreError, deletion_receipt};
 
@@ -21,8 +22,8 @@ pub enum Command {
     Retry,
     /// Let a held job go on. One that waits for an approval goes on only with the hash of the plan it waits with.
     Release { plan: Option<String> },
-    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log. The receipt that it
-    /// was not executed is signed with it.
+    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log, and names nobody. The
+    /// receipt that it was not executed is signed with it.
     Cancel { reason: String, signer: Signer },
 }
 
@@ -41,6 +42,9 @@ pub enum CommandError {
     /// The job waits for the approval of exactly one plan, and this is not it.
     #[error("the job waits for the approval of plan {waits_with}; look at it, and name its hash")]
     NotThePlan { waits_with: String },
+    /// The reason cannot be kept.
+    #[error("{0}")]
+    BadReason(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -67,6 +71,12 @@ pub async fn apply(
     id: &str,
     command: Command,
 ) -> Result<Model, CommandError> {
+    if let Command::Cancel { reason, .. } = &command {
+        check_reason(reason).map_err(|bad| match bad {
+            BadWish::NoReason => CommandError::BadReason("the reason is empty"),
+            bad => CommandError::BadReason(bad.text()),
+        })?;
+    }
     let now = clock.now();
     let tx = store.begin_write().await?;
     let job = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
