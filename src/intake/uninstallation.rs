@@ -82,7 +82,7 @@ impl Intake {
             .iter()
             .zip(&rows)
             .map(|(news, row)| {
-                news.entry(row, self.told(&row.key), if news.rejected.is_none() { marks.next() } else { None })
+                news.entry(row, &self.told(&row.key), if news.rejected.is_none() { marks.next() } else { None })
             })
             .collect();
         audit::append(&*tx, self.clock.now(), entries).await?;
@@ -121,7 +121,7 @@ impl News<'_> {
         (self.key.shop_domain.clone(), at)
     }
 
-    fn entry(&self, row: &NewWebhook, webhook_id: String, mark: Option<Mark>) -> Entry {
+    fn entry(&self, row: &NewWebhook, webhook_id: &str, mark: Option<Mark>) -> Entry {
         Entry {
             actor: Actor::Webhook(row.provider.clone()),
             action: Action::Create,
