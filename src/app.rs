@@ -212,9 +212,18 @@ impl App {
         let mut doors = JoinSet::new();
         let mut rest = JoinSet::new();
         if let (true, Some(listener)) = (roles.http, listener) {
-            let router = http::router(doors::doors(&self, broker.clone()));
-            let settings = doors::server_settings(&self.config);
-            doors.spawn(http::serve(listener, router, settings, self.shutdown.clone()));
+            let of_http = doors::doors(&self, broker.clone());
+            let api = of_http.api.clone();
+            let served = http::serve(
+                listener,
+                http::router(of_http),
+                doors::server_settings(&self.config),
+                self.shutdown.clone(),
+            );
+            doors.spawn(async move {
+                served.await;
+                http::close(&api).await;
+            });
             rest.spawn(http::Metrics::install().keep_folded(self.shutdown.clone()));
         }
         if roles.worker {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, Utc};
 
 /// A clock that follows the system's time, moved by an offset that only tests set.
 ///
@@ -38,6 +38,11 @@ impl Clock {
     pub fn advance(&self, by: TimeDelta) {
         self.offset_ms.fetch_add(by.num_milliseconds(), Ordering::Relaxed);
     }
+}
+
+/// Whether an instant that somebody asks about is of the years 1970 to 9999: all that any database can compare with.
+pub fn is_usual(at: DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&at.year())
 }
 
 /// An instant as Efface writes it in JSON: RFC 3339, UTC, milliseconds, `Z`.

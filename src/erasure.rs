@@ -14,6 +14,7 @@ pub mod plan;
 pub mod preview;
 pub mod progress;
 pub mod reinstall;
+pub mod standing_plan;
 pub mod stores;
 pub mod subject;
 pub mod traces;

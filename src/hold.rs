@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 pub use identifier::{Identifier, Kind};
 pub use query::{Filter, identifiers, page, review_is_overdue};
 pub use question::{Cover, Question};
-pub use wish::{BadWish, SubjectWish, Wish};
+pub use wish::{BadWish, SubjectWish, Wish, check_reason};
 
 /// The table's name, as the audit log writes it.
 pub const TABLE: &str = "LegalHold";

@@ -35,6 +35,12 @@ pub struct Doors {
     pub api: ApiState,
 }
 
+/// Brings to an end what the API does beside answering. To be called when the last request is answered, and before the
+/// database is let go.
+pub async fn close(api: &ApiState) {
+    audited::record_last_logins(api).await;
+}
+
 /// All routes. Paths without a route and methods a route does not have are answered with problem documents.
 pub fn router(doors: Doors) -> Router {
     Router::new()

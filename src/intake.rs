@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::audit::{self, Actor, Entry};
 use crate::clock::{Clock, rfc3339};
+use crate::evidence::pseudonym::Pseudonyms;
 use crate::job;
 use crate::job::wake::Wake;
 use crate::seal::{Aad, ContentKey, ContentKeyError, ContentKeys, Keyring, seal};
@@ -73,6 +74,7 @@ pub struct Accepted {
 pub struct Intake {
     store: Store,
     keyring: Arc<Keyring>,
+    pseudonyms: Arc<Pseudonyms>,
     keys: ContentKeys,
     clock: Clock,
     shop: Option<ShopTable>,
@@ -107,7 +109,8 @@ impl Intake {
         due_days: u32,
         wake: Wake,
     ) -> Self {
-        Self { store, keyring, keys, clock, shop, due: TimeDelta::days(i64::from(due_days)), wake }
+        let pseudonyms = Arc::new(Pseudonyms::new(&keyring));
+        Self { store, keyring, pseudonyms, keys, clock, shop, due: TimeDelta::days(i64::from(due_days)), wake }
     }
 
     /// Records a batch. The answers stand in the order of the arrivals.
@@ -163,6 +166,11 @@ impl Intake {
         Prepared { arrival, key, body_digest, job_key }
     }
 
+    /// A delivery's id as the audit log tells it: it comes from an unsigned header, which could hold anything.
+    fn told(&self, key: &DeliveryKey) -> String {
+        self.pseudonyms.unless_made_by_machine(&key.shop_domain, "webhook", &key.webhook_id)
+    }
+
     async fn try_accept(&self, batch: &[Prepared], key: &ContentKey) -> Result<Option<Vec<Accepted>>, IntakeError> {
         let tx = self.store.begin_write().await?;
         let keys: Vec<&DeliveryKey> = batch.iter().map(|prepared| &prepared.key).collect();
@@ -198,7 +206,7 @@ impl Intake {
             let duplicate = known_job.is_some();
             let job_id = known_job.cloned().unwrap_or_else(id::job);
             if !duplicate {
-                rows.add_job(prepared, &job_id, &delivery_key, hold, key, self.due);
+                rows.add_job(prepared, &job_id, &delivery_key, hold, (self, key));
                 jobs.insert(prepared.job_key.clone(), job_id.clone());
             }
             rows.add_webhook(prepared, &job_id, &delivery_key, hold, duplicate);
@@ -263,8 +271,7 @@ impl Rows {
         job_id: &str,
         key: &DeliveryKey,
         hold: Option<&str>,
-        content_key: &ContentKey,
-        due: TimeDelta,
+        (intake, content_key): (&Intake, &ContentKey),
     ) {
         let Prepared { arrival, body_digest, .. } = prepared;
         let delivery = &arrival.delivery;
@@ -291,7 +298,7 @@ impl Rows {
             event_id: delivery.event_id.clone(),
             triggered_at: delivery.triggered_at,
             created_at: arrival.received_at,
-            due_at: arrival.received_at + due,
+            due_at: arrival.received_at + intake.due,
         });
         self.entries.push(Entry {
             actor: if arrival.source == Source::Operator {
@@ -306,7 +313,7 @@ impl Rows {
             metadata: json!({
                 "jobType": job_type,
                 "source": arrival.source,
-                "webhookId": key.webhook_id,
+                "webhookId": intake.told(key),
                 "receivedAt": rfc3339(arrival.received_at),
                 "holdReason": hold,
                 "mismatch": delivery.mismatch.map(|mismatch| mismatch.to_string()),

@@ -7,6 +7,7 @@
 pub mod approval;
 pub mod command;
 pub mod deadline;
+mod held;
 pub mod legal_hold;
 pub mod machine;
 pub mod query;

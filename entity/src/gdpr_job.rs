@@ -250,7 +250,8 @@ pub struct Model {
     /// Counts per table, as the data map names them. Set with `completed`; never changes after.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub result: Option<Json>,
-    /// Cumulative counts of the batches that have committed. Set by the worker with each batch, so that a crash loses none.
+    /// Cumulative counts of the batches that have committed, and what held the job so far. Set by the worker with each batch,
+    /// so that a crash loses none, and by what holds the job or lets it go.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub progress: Option<Json>,
     /// The last attempt's error, without personal data. Set with `retrying` and `failed`; made null when a later attempt succeeds.

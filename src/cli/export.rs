@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::evidence::bundle::event::JOBS;
 use crate::evidence::bundle::gather::Wishes;
 use crate::evidence::checkpoint::SignedCheckpoint;
+use crate::job::query;
 use crate::redaction::{Engine, Policy};
 
 const EXAMPLES: &str = "\
@@ -73,12 +74,16 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         (Some(id), _) => bundles.of_job(id, &wishes).await?,
         (None, shop) => bundles.of_shop(shop.as_deref().unwrap_or_default(), args.from, args.to, &wishes).await?,
     };
+    let shop_domain = match &args.id {
+        Some(id) => query::shop_of(&store, id).await?,
+        None => args.shop.clone(),
+    };
     let entry = Entry {
         actor: audited::operator(),
         action: Action::Export,
         resource_type: if args.id.is_some() { JOBS } else { "Shop" },
         resource_id: args.id.clone().or_else(|| args.shop.clone()).unwrap_or_default(),
-        shop_domain: args.shop.clone(),
+        shop_domain,
         metadata: json!({ "what": "evidence", "redacted": args.redact.is_some() }),
     };
     audit::record(&store, &clock, vec![entry]).await?;

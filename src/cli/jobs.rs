@@ -204,8 +204,9 @@ async fn run_receipt(store: &Store, id: &str, file: Option<&Path>) -> anyhow::Re
         query::find(store, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
         anyhow::bail!("{id} has no receipt yet: a job gets it when it is completed or cancelled");
     };
-    audited::seen(store, Seen { command: "jobs receipt", action: Act::Export, what: job::TABLE, id, shop: None })
-        .await?;
+    let shop = query::shop_of(store, id).await?;
+    let (action, what, shop) = (Act::Export, job::TABLE, shop.as_deref());
+    audited::seen(store, Seen { command: "jobs receipt", action, what, id, shop }).await?;
     match file {
         Some(file) => {
             std::fs::write(file, receipt).with_context(|| format!("{} cannot be written", file.display()))?;

@@ -1,4 +1,4 @@
-//! What was done so far for one job: stored in its row with every transaction, so that a crash loses no count.
+//! What was done so far for one job, and what held it: stored in its row with every transaction, so that a crash loses no count.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,16 @@ pub enum StoreStep {
     Deleted,
     /// As `Deleted`, after an attempt whose counts never came: what that attempt erased was already absent.
     DeletedRest,
+}
+
+/// Something that held the job for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// One of our codes, and never free words.
+    pub reason: String,
+    /// The legal hold's id, when it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// Rows erased so far for one job, and the shop's keys, which outlive the shop's rows here.
@@ -44,6 +54,10 @@ pub struct Progress {
     /// erases first; it binds every later one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub made_up_to: Option<DateTime<Utc>>,
+    /// What held the job, each once, in the order in which it was met. Set with `held` and by what lets the job go on; for
+    /// the receipt.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<HeldBy>,
 }
 
 impl Progress {
@@ -65,6 +79,16 @@ impl Progress {
     /// Rows, all counters together.
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// Notes what holds the job. False when it was known.
+    pub fn hold(&mut self, by: HeldBy) -> bool {
+        // A reason of which no id is known says no more than one that came with ids.
+        let known = self.held_by.iter().any(|held| held.reason == by.reason && (by.id.is_none() || held.id == by.id));
+        if !known {
+            self.held_by.push(by);
+        }
+        !known
     }
 
     pub(super) fn add(&mut self, key: &str, rows: u64) {

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use entity::gdpr_job::JobType;
 use tokio::sync::OnceCell;
 
 use super::data_map::{DataMap, Problems, StoreMap};
+use super::standing_plan::StandingPlan;
 use crate::seal::Pii;
 use crate::store::{PoolLimits, Store, StoreError, target};
 
@@ -27,6 +29,7 @@ pub struct Stores {
 #[derive(Debug)]
 struct Inner {
     digest: String,
+    plans: Vec<(JobType, String)>,
     personal: bool,
     default: (StoreMap, Store),
     others: Vec<Other>,
@@ -62,6 +65,7 @@ impl Stores {
         }
         let inner = Inner {
             digest: map.digest.clone(),
+            plans: JobType::ALL.iter().map(|job_type| (*job_type, StandingPlan::of(map, *job_type).hash)).collect(),
             personal: map.needs_personal_identifiers(),
             default: (bound, default),
             others,
@@ -105,6 +109,11 @@ impl Stores {
     /// SHA-256 of the map's file.
     pub fn digest(&self) -> &str {
         &self.inner.digest
+    }
+
+    /// The hash of the plan of such jobs: see [`StandingPlan`].
+    pub fn plan(&self, job_type: JobType) -> Option<&str> {
+        self.inner.plans.iter().find(|(of, _)| *of == job_type).map(|(_, hash)| hash.as_str())
     }
 
     /// The map's parts as far as they are known: bound where the store was opened.

@@ -137,9 +137,12 @@ pub struct Policy {
     /// Digest of the data map that was in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_map: Option<String>,
-    /// Hash of the plan that was carried out.
+    /// Hash of what that map makes of this type of job: tables, actions and columns, without keys and counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Hash of the very plan, with its keys and counts, that an operator was shown and approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_plan: Option<String>,
 }
 
 /// What an erasure did, and how it was verified.

@@ -44,7 +44,7 @@ use super::error;
 pub use cursor::Cursor;
 pub use jobs_source::ApiState;
 pub use query::{JobFilter, PageWish, Period};
-pub(super) use query::{is_id, is_shop};
+pub(super) use query::{is_id, is_shop, shop_asked_for};
 
 /// All routes under `/api`. Whoever has no known token gets 401 for every path, known or not.
 pub(super) fn router(state: ApiState, tokens: Tokens) -> Router {

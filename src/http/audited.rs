@@ -18,11 +18,16 @@ use axum::response::{IntoResponse as _, Response};
 use entity::audit_log::Action;
 use serde_json::json;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::api::ApiState;
 use super::auth::Caller;
 use super::error::Problem;
 use crate::audit::{self, Actor, Entry, caller};
+use crate::job::{self, query};
+use crate::shutdown::Shutdown;
+use crate::store::StoreError;
+use crate::webhook::shop_domain;
 
 /// Failed logins that get an entry each within [`WHILE`]: strangers must not fill the table.
 const LOGINS_MAX: u32 = 20;
@@ -36,6 +41,9 @@ pub struct Peer(pub IpAddr);
 #[derive(Clone, Debug, Default)]
 pub struct Logins {
     present: Arc<Mutex<Option<While>>>,
+    /// What waits for the end of a while, to record it.
+    waiting: TaskTracker,
+    closing: Shutdown,
 }
 
 #[derive(Debug)]
@@ -121,6 +129,7 @@ pub(super) async fn audited(State(api): State<ApiState>, request: Request, next:
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let id = id_in(&route, request.uri().path());
+    let asked_of = super::api::shop_asked_for(request.uri());
     let offered = request.headers().contains_key(AUTHORIZATION);
     let address = request.extensions().get::<Peer>().map(|peer| peer.0);
     let recorded = async {
@@ -135,7 +144,7 @@ pub(super) async fn audited(State(api): State<ApiState>, request: Request, next:
             None => response,
             Some(caller) => {
                 let entry = entry(&caller, &method, &route, id, status, appended);
-                record(&api, entry, is_read(&method), response).await
+                record(&api, entry, asked_of, is_read(&method), response).await
             }
         }
     };
@@ -172,10 +181,20 @@ fn entry(
     })
 }
 
-/// Writes the entry; what cannot be recorded is not handed out.
-async fn record(api: &ApiState, entry: Option<Entry>, is_read: bool, response: Response) -> Response {
-    let Some(entry) = entry else { return response };
-    match audit::record(&api.store, &api.clock, vec![entry]).await {
+/// Writes the entry; what cannot be recorded is not handed out. `asked_of` is the shop that a list was asked for.
+async fn record(
+    api: &ApiState,
+    entry: Option<Entry>,
+    asked_of: Option<String>,
+    is_read: bool,
+    response: Response,
+) -> Response {
+    let Some(mut entry) = entry else { return response };
+    let recorded = async {
+        entry.shop_domain = shop_of(api, &entry, asked_of).await?;
+        audit::record(&api.store, &api.clock, vec![entry]).await
+    };
+    match recorded.await {
         Ok(()) => response,
         Err(error) => {
             tracing::error!(error = %error, "a request of the API could not be recorded");
@@ -185,18 +204,40 @@ async fn record(api: &ApiState, entry: Option<Entry>, is_read: bool, response: R
     }
 }
 
+/// The shop that an entry concerns, so that whoever asks for that shop's entries gets it too.
+async fn shop_of(api: &ApiState, entry: &Entry, asked_of: Option<String>) -> Result<Option<String>, StoreError> {
+    match (entry.resource_type, entry.resource_id.as_str()) {
+        // What is no shop's domain does not get into the log.
+        (_, "*") => Ok(asked_of.as_deref().and_then(shop_domain)),
+        (job::TABLE, id) => query::shop_of(&api.store, id).await,
+        ("Shop", domain) => Ok(shop_domain(domain)),
+        _ => Ok(None),
+    }
+}
+
 async fn login_failed(api: &ApiState) {
     match api.logins.failed(Instant::now()) {
         Login::Record => record_logins(api, 1).await,
         Login::Count => {}
         Login::CountUntil(end) => {
             let api = api.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep_until(end).await;
+            let waiting = api.logins.waiting.clone();
+            waiting.spawn(async move {
+                tokio::select! {
+                    () = tokio::time::sleep_until(end) => {}
+                    () = api.logins.closing.cancelled() => {}
+                }
                 record_logins(&api, api.logins.end()).await;
             });
         }
     }
+}
+
+/// Records the failed logins that are only counted until now. The door is shut: no more come.
+pub(super) async fn record_last_logins(api: &ApiState) {
+    api.logins.closing.cancel();
+    api.logins.waiting.close();
+    api.logins.waiting.wait().await;
 }
 
 async fn record_logins(api: &ApiState, attempts: u64) {

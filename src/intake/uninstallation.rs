@@ -81,7 +81,9 @@ impl Intake {
         let entries = news
             .iter()
             .zip(&rows)
-            .map(|(news, row)| news.entry(row, if news.rejected.is_none() { marks.next() } else { None }))
+            .map(|(news, row)| {
+                news.entry(row, &self.told(&row.key), if news.rejected.is_none() { marks.next() } else { None })
+            })
             .collect();
         audit::append(&*tx, self.clock.now(), entries).await?;
         tx.commit().await?;
@@ -119,7 +121,7 @@ impl News<'_> {
         (self.key.shop_domain.clone(), at)
     }
 
-    fn entry(&self, row: &NewWebhook, mark: Option<Mark>) -> Entry {
+    fn entry(&self, row: &NewWebhook, webhook_id: &str, mark: Option<Mark>) -> Entry {
         Entry {
             actor: Actor::Webhook(row.provider.clone()),
             action: Action::Create,
@@ -128,7 +130,7 @@ impl News<'_> {
             shop_domain: Some(row.key.shop_domain.clone()),
             metadata: json!({
                 "topic": row.key.topic,
-                "webhookId": row.key.webhook_id,
+                "webhookId": webhook_id,
                 "receivedAt": rfc3339(row.received_at),
                 "shop": mark.map(Mark::as_str),
                 "rejected": self.rejected,

@@ -4,13 +4,14 @@ use entity::audit_log::Action;
 use entity::gdpr_job::{JobStatus, Model};
 use serde_json::json;
 
+use super::held;
 use super::machine::{self, Effect, Event, Refused, State};
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
-use crate::erasure::progress::Progress;
 use crate::erasure::reinstall::Back;
 use crate::evidence::receipt::Signer;
+use crate::hold::{BadWish, check_reason};
 use crate::store::gdpr_job::{self, holding, query};
 use crate::store::{Store, StoreError, deletion_receipt};
 
@@ -21,8 +22,8 @@ pub enum Command {
     Retry,
     /// Let a held job go on. One that waits for an approval goes on only with the hash of the plan it waits with.
     Release { plan: Option<String> },
-    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log. The receipt that it
-    /// was not executed is signed with it.
+    /// Withdraw a job that is not being worked; the reason stays in the row and in the audit log, and names nobody. The
+    /// receipt that it was not executed is signed with it.
     Cancel { reason: String, signer: Signer },
 }
 
@@ -41,6 +42,9 @@ pub enum CommandError {
     /// The job waits for the approval of exactly one plan, and this is not it.
     #[error("the job waits for the approval of plan {waits_with}; look at it, and name its hash")]
     NotThePlan { waits_with: String },
+    /// The reason cannot be kept.
+    #[error("{0}")]
+    BadReason(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -67,6 +71,12 @@ pub async fn apply(
     id: &str,
     command: Command,
 ) -> Result<Model, CommandError> {
+    if let Command::Cancel { reason, .. } = &command {
+        check_reason(reason).map_err(|bad| match bad {
+            BadWish::NoReason => CommandError::BadReason("the reason is empty"),
+            bad => CommandError::BadReason(bad.text()),
+        })?;
+    }
     let now = clock.now();
     let tx = store.begin_write().await?;
     let job = query::find(&*tx, id).await?.ok_or_else(|| CommandError::NotFound(id.to_owned()))?;
@@ -82,9 +92,11 @@ pub async fn apply(
     if job.status == JobStatus::Processing || !gdpr_job::change_status(&*tx, now, id, None, &step.change).await? {
         return Err(CommandError::Changed);
     }
+    // What intake held is noted here: its row begins without progress.
+    let mut progress = held::note(&*tx, id, job.hold_reason.as_deref().map(held::by)).await?;
     if matches!(command, Command::Release { .. }) && job.hold_reason.as_deref().is_some_and(Back::is_reason) {
         // An operator's word: the same installation does not hold it again.
-        let progress = Progress { reinstall_released_at: Some(now), ..Progress::from_json(job.progress.as_ref()) };
+        progress.reinstall_released_at = Some(now);
         holding::put_progress(&*tx, id, &progress.to_json()).await?;
     }
     if let Some(hash) = &approved {
@@ -92,7 +104,7 @@ pub async fn apply(
     }
     let mut receipt = None;
     if let Command::Cancel { signer, .. } = &command {
-        let signed = super::receipts::of_cancelled(signer, &job, now)?;
+        let signed = super::receipts::of_cancelled(signer, &job, &progress, now)?;
         receipt = Some(signed.digest());
         deletion_receipt::insert(&*tx, vec![signed]).await?;
     }

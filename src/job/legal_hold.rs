@@ -1,7 +1,7 @@
 //! What legal holds do to jobs: a covered one becomes `held` before its next step, and goes on by itself when the last
 //! hold that covers it is released.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr as _;
 
 use entity::audit_log::Action;
@@ -9,13 +9,14 @@ use entity::gdpr_job::{JobStatus, JobType};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
+use super::held;
 use super::machine::{self, Event, State};
 use super::settle::Settler;
 use super::wake::Wake;
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::erasure::stores::Stores;
-use crate::hold::{HoldError, Holds, Question, Reach};
+use crate::hold::{Cover, HoldError, Holds, Question, Reach};
 use crate::store::gdpr_job::holding::{self, Held};
 use crate::store::gdpr_job::{self, Claimed};
 use crate::store::{Store, StoreError};
@@ -91,6 +92,7 @@ pub async fn keep_back(settler: &Settler, holds: &Holds, claims: &[&Claimed]) ->
             continue;
         }
         let holds: Vec<String> = covers.into_iter().map(|cover| cover.hold_id).collect();
+        held::note(&*tx, &claim.id, holds.iter().cloned().map(held::by_legal_hold)).await?;
         entries.push(Entry {
             actor: Actor::System("worker"),
             action: Action::Update,
@@ -147,11 +149,15 @@ pub async fn release(
         for (place, job) in jobs.iter().enumerate() {
             let state = State { status: JobStatus::Held, attempts: job.attempts, fence: job.fence };
             let Ok(step) = machine::step(state, Event::Released { at: now }, i32::MAX) else { continue };
-            if still_covered.contains(&place)
-                || !gdpr_job::change_status(&*tx, now, &job.id, None, &step.change).await?
-            {
+            if let Some(holds) = still_covered.get(&place) {
+                // Some may have been placed since it became `held`.
+                take_over(&*tx, job, holds).await?;
                 continue;
             }
+            if !gdpr_job::change_status(&*tx, now, &job.id, None, &step.change).await? {
+                continue;
+            }
+            held::note(&*tx, &job.id, [held::by_legal_hold(hold.id.clone())]).await?;
             entries.push(Entry {
                 actor: Actor::Operator(releaser.to_owned()),
                 action: Action::Update,
@@ -174,12 +180,21 @@ pub async fn release(
     Ok(Released { hold, jobs_queued })
 }
 
-/// The places of those jobs that another hold covers.
+/// Notes holds that go on where a released one ends.
+async fn take_over(conn: &impl ConnectionTrait, job: &Held, holds: &[Cover]) -> Result<(), StoreError> {
+    // Whoever cancels it or lets it go meanwhile has the row: then there is nothing to note.
+    if holding::lock_held(conn, &job.id).await? {
+        held::note(conn, &job.id, holds.iter().map(|cover| held::by_legal_hold(cover.hold_id.clone()))).await?;
+    }
+    Ok(())
+}
+
+/// The holds that cover those jobs besides, by the jobs' places.
 async fn still_covered(
     holds: &Holds,
     conn: &impl ConnectionTrait,
     jobs: &[Held],
-) -> Result<HashSet<usize>, StoreError> {
+) -> Result<BTreeMap<usize, Vec<Cover>>, StoreError> {
     let questions: Vec<Question<'_>> = jobs
         .iter()
         .map(|job| Question {
@@ -188,5 +203,5 @@ async fn still_covered(
             whole_shop: JobType::from_str(&job.job_type) == Ok(JobType::ShopRedact),
         })
         .collect();
-    Ok(holds.in_force(conn, &questions).await?.into_keys().collect())
+    holds.in_force(conn, &questions).await
 }

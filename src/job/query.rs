@@ -14,6 +14,14 @@ pub async fn find(store: &Store, id: &str) -> Result<Option<Model>, StoreError> 
     query::find(store.db(), id).await
 }
 
+/// The shop of a job, also when only its receipt is left.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn shop_of(store: &Store, id: &str) -> Result<Option<String>, StoreError> {
+    query::shop_of(store.db(), id).await
+}
+
 /// A page of jobs, newest first, and whether more follow.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use entity::source::Source;
 
 use super::settle::{Done, Finished, keeps_shop_row};
 use crate::erasure::data_map::{Action, StoreMap};
-use crate::erasure::progress::StoreStep;
+use crate::erasure::progress::{Progress, StoreStep};
 use crate::erasure::stores::Stores;
 use crate::evidence::receipt::{Duty, Ending, Signer, TableCounts};
 use crate::evidence::statement::{CollectedTable, Hold, Policy};
@@ -28,8 +28,12 @@ pub(super) async fn of_finished(
     for some in jobs.chunks(SIGNED_AT_ONCE) {
         for (job, completion) in some {
             let duty = of_claim(&job.claim, job.done.job_type())?;
-            let policy = Policy { data_map: Some(stores.digest().to_owned()), plan: job.claim.approved_plan.clone() };
-            receipts.push(signer.sign(&duty, ending(stores, job, completion), policy, Vec::new(), now)?);
+            let policy = Policy {
+                data_map: Some(stores.digest().to_owned()),
+                plan: stores.plan(job.done.job_type()).map(str::to_owned),
+                approved_plan: job.claim.approved_plan.clone(),
+            };
+            receipts.push(signer.sign(&duty, ending(stores, job, completion), policy, holds(&job.progress), now)?);
         }
         tokio::task::yield_now().await;
     }
@@ -38,7 +42,12 @@ pub(super) async fn of_finished(
 
 /// Signs the receipt of a job that is being withdrawn: it was not executed. The reason is an operator's own words, and
 /// stays in the job's row and the audit log.
-pub(super) fn of_cancelled(signer: &Signer, job: &Model, now: DateTime<Utc>) -> Result<NewReceipt, StoreError> {
+pub(super) fn of_cancelled(
+    signer: &Signer,
+    job: &Model,
+    progress: &Progress,
+    now: DateTime<Utc>,
+) -> Result<NewReceipt, StoreError> {
     let duty = Duty {
         job_id: &job.id,
         job_type: job.job_type,
@@ -54,16 +63,11 @@ pub(super) fn of_cancelled(signer: &Signer, job: &Model, now: DateTime<Utc>) -> 
         received_at: job.created_at,
         due_at: job.due_at,
     };
-    let holds = job.hold_reason.iter().map(|reason| Hold { reason: code(reason).to_owned(), id: None }).collect();
-    Ok(signer.sign(&duty, Ending::NotExecuted, Policy::default(), holds, now)?)
+    Ok(signer.sign(&duty, Ending::NotExecuted, Policy::default(), holds(progress), now)?)
 }
 
-/// A reason as it may stand in a receipt: one of our codes, and never free words.
-fn code(reason: &str) -> &str {
-    // What stands behind the code is for the job's row.
-    let reason = reason.split(':').next().unwrap_or_default();
-    let is_code = reason.len() <= 40 && reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if is_code { reason } else { "other" }
+fn holds(progress: &Progress) -> Vec<Hold> {
+    progress.held_by.iter().map(|by| Hold { reason: by.reason.clone(), id: by.id.clone() }).collect()
 }
 
 fn of_claim(claim: &Claimed, job_type: JobType) -> Result<Duty<'_>, StoreError> {

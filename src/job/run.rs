@@ -363,7 +363,7 @@ impl Inner {
                 tx.commit().await?;
                 continue;
             };
-            let progress = Progress { counts, ..Progress::default() };
+            let progress = Progress { counts, held_by: task.progress.held_by.clone(), ..Progress::default() };
             let finished = Finished { claim: task.claim.clone(), progress, done: Done::Exported, tombstone: None };
             settle::complete(&*tx, &self.tools.stores, &self.tools.signer, now, &[finished]).await?;
             tx.commit().await?;

@@ -7,6 +7,7 @@ use entity::audit_log::Action;
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use serde_json::{Map, Value, json};
 
+use super::held;
 use super::machine::{self, Effect, Event, State};
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
@@ -230,10 +231,14 @@ impl Settler {
     pub async fn claimed(&self, claim: &Claimed, actor: &'static str, event: Event) -> Result<bool, StoreError> {
         let state = State { status: JobStatus::Processing, attempts: claim.attempts, fence: claim.fence };
         let metadata = describe(&event);
+        let forbidden = if let Event::Forbidden { reason } = &event { Some(held::by(reason)) } else { None };
         let Ok(step) = machine::step(state, event, self.attempts_max()) else { return Ok(false) };
         let now = self.clock.now();
         let tx = self.store.begin_write().await?;
         let changed = gdpr_job::change_status(&*tx, now, &claim.id, Some(claim.fence), &step.change).await?;
+        if changed && forbidden.is_some() {
+            held::note(&*tx, &claim.id, forbidden).await?;
+        }
         if changed && step.effects.contains(&Effect::Audit) {
             let entry = Entry {
                 actor: Actor::System(actor),

@@ -1,6 +1,6 @@
 //! The audit log: every entry gets one place, what was signed binds, old bodies go, and everything still verifies.
 
-mod api;
+pub mod api;
 mod command_line;
 mod cost;
 mod crates;

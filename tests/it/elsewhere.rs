@@ -162,7 +162,7 @@ on_postgres! {
             house.until(&waits(&house.url())).await;
             theirs.commit().await.unwrap();
         };
-        let (seen, (), ()) = futures_util::future::join3(place, go_on, async { house.work().await }).await;
+        let (seen, (), ()) = Box::pin(futures_util::future::join3(place, go_on, async { house.work().await })).await;
         let progress = efface::erasure::progress::Progress::from_json(seen.progress.as_ref());
         assert_eq!(progress.counts["deletedContacts"], 12);
         assert_eq!(house.job(&id).await.status, JobStatus::Completed, "all was done when the hold came");

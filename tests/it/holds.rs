@@ -15,13 +15,13 @@ use crate::house::{House, Webhook};
 
 impl House {
     /// Places a hold, given as the API takes it; a reason is added.
-    async fn hold(&self, mut wish: Value) -> entity::legal_hold::Model {
+    pub async fn hold(&self, mut wish: Value) -> entity::legal_hold::Model {
         wish["reason"] = "litigation, case 4711".into();
         let wish: Wish = serde_json::from_value(wish).unwrap();
         self.app().holds().place("ops", &wish).await.unwrap()
     }
 
-    async fn release_hold(&self, id: &str) -> Result<Released, HoldError> {
+    pub async fn release_hold(&self, id: &str) -> Result<Released, HoldError> {
         let app = self.app();
         legal_hold::release(self.store(), &self.clock, app.wake(), app.holds(), "dpo", id).await
     }

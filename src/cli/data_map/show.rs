@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use entity::gdpr_job::JobType;
+use serde_json::{Map, Value, json};
 
 use super::check::map_flag;
 use super::{Context, Exit, output};
 use crate::app::read_data_map;
-use crate::erasure::data_map::{Action, By, Form, MappedShop, MappedTable, ShopReference, StoreMap};
-use crate::store::target::{Column, Ident, Place, Replacement};
+use crate::erasure::data_map::{Action, MappedShop, MappedTable, StoreMap};
+use crate::erasure::standing_plan::{StandingPlan, column, holds, masks, ways};
+use crate::store::target::Ident;
 
 /// Show what each topic does, table by table
 ///
-/// Needs no database: tables stand in the order of the file. `serve` works them children first.
+/// Needs no database: tables stand in the order of the file. `serve` works them children first. With --json also the plan
+/// of each type of job, of which receipts tell the hash.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The map to show; `data_map.file` of the configuration when left out
@@ -23,12 +26,18 @@ pub struct Args {
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(map_flag(args.map.as_ref()))?;
     let map = read_data_map(&config)?;
+    let plans = JobType::ALL.iter().map(|job_type| (*job_type, StandingPlan::of(&map, *job_type)));
     if context.json() {
         let stores: Vec<Value> = map.stores.iter().map(store).collect();
-        output::json(&json!({ "digest": map.digest, "stores": stores }))?;
+        let plan = |(job_type, plan): (JobType, StandingPlan)| (job_type.to_string(), plan.to_json());
+        let plans: Map<String, Value> = plans.map(plan).collect();
+        output::json(&json!({ "digest": map.digest, "stores": stores, "plans": plans }))?;
     } else {
         let headers = ["STORE", "TABLE", "SHOP", "MATCH", "CUSTOMERS/REDACT", "SHOP/REDACT"];
         output::table(headers, map.stores.iter().flat_map(rows))?;
+        for (job_type, plan) in plans {
+            output::talk(&format!("plan of {job_type} {}", plan.hash));
+        }
     }
     Ok(Exit::Done)
 }
@@ -98,45 +107,6 @@ fn store(part: &StoreMap) -> Value {
     json!({ "name": part.name, "shop": shop, "tables": tables, "leftOut": left_out })
 }
 
-/// A column, with its table when that is another.
-fn column(table: &MappedTable, column: &Column) -> String {
-    match column.at.checked_sub(1).and_then(|hop| table.reach.hops.get(hop)) {
-        Some(hop) => format!("{}.{}", hop.to.as_str(), column.name.as_str()),
-        None => column.name.as_str().to_owned(),
-    }
-}
-
-fn holds(holds: ShopReference) -> &'static str {
-    match holds {
-        ShopReference::ShopId => "shop_id",
-        ShopReference::ShopDomain => "shop_domain",
-        ShopReference::ShopNumber => "shop_number",
-    }
-}
-
-fn ways(table: &MappedTable) -> Vec<String> {
-    let way = |way: &crate::erasure::data_map::SubjectWay| {
-        let place = match &way.way.place {
-            Place::Whole => String::new(),
-            Place::Json(path) => format!(" at {path}"),
-            Place::Element => "[]".to_owned(),
-        };
-        let by = match way.by {
-            By::OrderId => "order_id",
-            By::CustomerId => "customer_id",
-            By::Email => "email",
-            By::Phone => "phone",
-        };
-        let form = match &way.form {
-            Form::Plain => String::new(),
-            Form::Sha256 => " as sha256".to_owned(),
-            Form::Hmac(key) => format!(" as hmac_sha256 with {key}"),
-        };
-        format!("{}{place} by {by}{form}", column(table, &way.way.column))
-    };
-    table.ways.iter().map(way).collect()
-}
-
 /// What a topic does, in words.
 fn done(table: &MappedTable, whole_shop: bool) -> String {
     match table.action(whole_shop) {
@@ -145,20 +115,4 @@ fn done(table: &MappedTable, whole_shop: bool) -> String {
         Action::Keep if !whole_shop && table.ways.is_empty() => "not reached".to_owned(),
         Action::Keep => table.ground.as_ref().map_or("keep".to_owned(), |ground| format!("keep ({ground})")),
     }
-}
-
-fn masks(table: &MappedTable) -> Vec<String> {
-    let word = |replacement: Replacement| match replacement {
-        Replacement::Redact => "redact",
-        Replacement::Hash => "hash",
-        Replacement::Encrypt => "encrypt",
-        Replacement::Remove => "remove",
-    };
-    let parts = table.masks.iter().flat_map(|mask| {
-        mask.parts.iter().map(|(path, replacement)| {
-            let path = path.as_ref().map_or(String::new(), |path| format!(" at {path}"));
-            format!("{}{path} ({})", mask.column.as_str(), word(*replacement))
-        })
-    });
-    parts.collect()
 }

@@ -98,7 +98,10 @@ fn request(lines: &mut Lines, receipt: &Receipt) {
     lines.add(format_args!("  received  {}, due {}", rfc3339(request.received_at), rfc3339(request.due_at)));
     lines.add(format_args!("  ended     {}, attempts {}", rfc3339(receipt.ended_at), receipt.attempts));
     lines.add(format_args!("  outcome   {}", receipt.outcome));
-    for (name, digest) in [("data map", &receipt.policy.data_map), ("plan    ", &receipt.policy.plan)] {
+    let policy = &receipt.policy;
+    for (name, digest) in
+        [("data map", &policy.data_map), ("plan    ", &policy.plan), ("approved", &policy.approved_plan)]
+    {
         if let Some(digest) = digest {
             lines.add(format_args!("  {name}  {digest}"));
         }

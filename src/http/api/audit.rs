@@ -14,7 +14,7 @@ use super::jobs_source::unavailable;
 use super::{ApiState, query};
 use crate::audit;
 use crate::audit::query::{Before, Filter, Listed};
-use crate::clock::rfc3339;
+use crate::clock::{is_usual, rfc3339};
 use crate::evidence::leaf::{self, EntrySalt};
 use crate::http::error::Problem;
 
@@ -103,7 +103,7 @@ impl AuditCursor {
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
         let (created_at, id) = plain.strip_prefix("2 ")?.split_once(' ')?;
         let created_at = DateTime::parse_from_rfc3339(created_at).ok()?.to_utc();
-        super::is_id(id).then(|| Self(Before { created_at, id: id.to_owned() }))
+        (super::is_id(id) && is_usual(created_at)).then(|| Self(Before { created_at, id: id.to_owned() }))
     }
 }
 

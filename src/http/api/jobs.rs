@@ -88,11 +88,9 @@ fn command(body: &[u8]) -> Result<Command, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(Command { reason: None, plan_hash: None });
     }
-    let mut command: Command =
-        object(body).ok_or(Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
+    let command: Command = object(body).ok_or(Problem::BadBody { reason: r#"send nothing, or {"reason": "…"}"# })?;
     if command.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
         return Err(Problem::BadBody { reason: "the reason is longer than 500 characters" });
     }
-    command.reason = command.reason.filter(|reason| !reason.trim().is_empty());
     Ok(command)
 }

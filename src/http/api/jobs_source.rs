@@ -159,9 +159,9 @@ impl ApiState {
         self.apply(caller, id, Command::Retry, "retry").await
     }
 
-    /// Withdraws a job that has not been worked yet, in the caller's name.
+    /// Withdraws a job that is not being worked, in the caller's name.
     pub async fn cancel(&self, caller: &Caller, id: &str, reason: Option<String>) -> Result<JobView, Problem> {
-        let reason = reason.ok_or(Problem::BadBody { reason: r#"say why: {"reason": "…"}"# })?;
+        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
         let signer = self.signer.clone();
         self.apply(caller, id, Command::Cancel { reason, signer }, "cancel").await
     }
@@ -184,6 +184,7 @@ impl ApiState {
             CommandError::Changed => {
                 Problem::TransitionNotAllowed { status: Cow::Borrowed("processing"), command: name }
             }
+            CommandError::BadReason(reason) => Problem::BadBody { reason },
             CommandError::Store(error) => unavailable(error),
         })
     }

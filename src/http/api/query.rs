@@ -8,6 +8,7 @@ use entity::gdpr_job::{JobStatus, JobType};
 use super::Cursor;
 use super::audit::AuditCursor;
 use crate::audit::query::Filter as AuditFilter;
+use crate::clock::is_usual;
 use crate::hold;
 use crate::http::error::Problem;
 use crate::retention;
@@ -83,6 +84,11 @@ impl Parameters {
             None => Ok(()),
         }
     }
+}
+
+/// The one shop that a list is asked for, whatever else is asked.
+pub(in crate::http) fn shop_asked_for(uri: &Uri) -> Option<String> {
+    Parameters::read(uri).ok()?.take("shop", "wants a shop's domain", shop).ok()?
 }
 
 /// Reads `shop`, `type`, `status`, `cursor` and `limit`.
@@ -205,7 +211,8 @@ fn shop(text: &str) -> Option<String> {
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     // A plus sign in a query decodes to a space, and nobody writes a space there on purpose.
     let instant = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).map(|instant| instant.to_utc());
-    instant.or_else(|_| text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN).and_utc())).ok()
+    let instant = instant.or_else(|_| text.parse::<NaiveDate>().map(|date| date.and_time(NaiveTime::MIN).and_utc()));
+    instant.ok().filter(|at| is_usual(*at))
 }
 
 #[cfg(test)]
@@ -262,6 +269,9 @@ mod tests {
         assert_eq!(read.from.unwrap().to_rfc3339(), "2026-11-01T00:00:00+00:00");
         assert_eq!(read.to.unwrap().to_rfc3339(), "2026-11-21T06:00:00+00:00");
         assert_eq!(refused(period(&uri("from=2026-11-01&to=2026-11-01"))), "to");
-        assert_eq!(refused(period(&uri("from=yesterday"))), "from");
+        for strange in ["yesterday", "-4713-01-01", "1969-12-31", "%2B10000-01-01", "0000-01-01T00:00:00Z"] {
+            assert_eq!(refused(period(&uri(&format!("from={strange}")))), "from", "{strange}");
+            assert_eq!(refused(audit_list(&uri(&format!("from={strange}")))), "from", "{strange}");
+        }
     }
 }

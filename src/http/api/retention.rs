@@ -153,6 +153,9 @@ type PathDomain = Result<Path<String>, PathRejection>;
 fn domain(path: PathDomain) -> Result<String, Problem> {
     let fits = |text: &str| text.len() <= 255 && !text.is_empty();
     match path {
+        Ok(Path(domain)) if domain.contains(char::is_control) => {
+            Err(Problem::parameter("domain", "wants a shop's domain"))
+        }
         Ok(Path(domain)) if fits(&domain) => Ok(domain),
         _ => Err(Problem::ShopNotFound),
     }
@@ -198,6 +201,9 @@ pub(super) async fn start(
         let reason = r#"send nothing, or {"dryRun": …, "table": …, "shop": …, "approve": …}, as far as it applies"#;
         body::object(&sent).ok_or(Problem::BadBody { reason })?
     };
+    if [&start.table, &start.shop].into_iter().flatten().any(|name| name.contains(char::is_control)) {
+        return Err(Problem::BadBody { reason: "a name holds a control character" });
+    }
     let wish = Wish {
         actor: Actor::Operator(caller.name.to_string()),
         dry_run: start.dry_run,

@@ -106,6 +106,31 @@ pub async fn held(
         .collect()
 }
 
+/// Whether a job is still `held`: then its row is locked until the transaction ends.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn lock_held(conn: &impl ConnectionTrait, id: &str) -> Result<bool, StoreError> {
+    let backend = conn.get_database_backend();
+    let lock = if backend == DbBackend::Postgres { "FOR NO KEY UPDATE" } else { "" };
+    let sql = format!(r#"SELECT "id" FROM "GDPRJob" WHERE "id"=$1 AND "status"='held' {lock}"#);
+    let statement = Statement::from_sql_and_values(backend, sql, vec![Value::from(id)]);
+    Ok(conn.query_one_raw(statement).await?.is_some())
+}
+
+/// The progress of a job, as its row has it now.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn progress(conn: &impl ConnectionTrait, id: &str) -> Result<Option<serde_json::Value>, StoreError> {
+    let sql = r#"SELECT "progress" FROM "GDPRJob" WHERE "id"=$1"#;
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, vec![Value::from(id)]);
+    Ok(match conn.query_one_raw(statement).await? {
+        Some(row) => row.try_get("", "progress")?,
+        None => None,
+    })
+}
+
 /// Replaces the progress of a job that nobody works: what an operator's word adds to it.
 ///
 /// # Errors

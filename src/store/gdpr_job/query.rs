@@ -3,7 +3,7 @@
 use entity::gdpr_job::{Column, Entity, JobStatus, JobType, Model, Outcome};
 use entity::source::Source;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 
 use crate::store::StoreError;
@@ -48,6 +48,18 @@ async fn told(conn: &impl ConnectionTrait, error: StoreError, id: &str) -> Store
 }
 
 type Texts = (String, String, String, Option<String>);
+
+/// The shop of a job, as its row says, or its receipt when that is all that is left.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn shop_of(conn: &impl ConnectionTrait, id: &str) -> Result<Option<String>, StoreError> {
+    let sql = r#"SELECT "shopDomain" FROM "GDPRJob" WHERE "id"=$1
+                 UNION ALL SELECT "shopDomain" FROM "DeletionReceipt" WHERE "jobId"=$1 LIMIT 1"#;
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [id.into()]);
+    let row = conn.query_one_raw(statement).await?;
+    row.map(|row| row.try_get("", "shopDomain").map_err(StoreError::from)).transpose()
+}
 
 /// Up to `limit` jobs, newest first.
 ///

@@ -1,19 +1,24 @@
 //! The log over HTTP and on the command line: what is recorded of callers, what is told to them, and what to everybody.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use efface::app::Roles;
 use efface::evidence::checkpoint::SignedCheckpoint;
 use efface::evidence::merkle::{Hash, Tree, leaf_hash};
 use efface::http::{ApiState, Finding, Readiness, ServerSettings};
+use efface::shutdown::Shutdown;
 use entity::audit_log::{Action, Model};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::house::{ADA, BEA, House, Webhook};
 use crate::http::house::{Answer, House as Server, Request, accepting, owned, tokens};
 
 /// The API of a house, over HTTP.
-pub(super) async fn server(house: &House) -> Server {
+pub async fn server(house: &House) -> Server {
     let app = house.app();
     let (store, clock, wake) = (house.store().clone(), house.clock.clone(), app.wake().clone());
     let api = ApiState::new(store, clock, wake, crate::house::signer(), app.holds().clone())
@@ -48,10 +53,13 @@ both_databases! {
         let (jobs, receipt) = (format!("/api/v1/jobs/{job}"), format!("/api/v1/jobs/{job}/receipt"));
         let (retry, cancel) = (format!("/api/v1/jobs/{job}/retry"), format!("/api/v1/jobs/{waiting}/cancel"));
         let plan = format!("/api/v1/jobs/{waiting}/plan");
+        let (of_shop, choice) = (format!("/api/v1/jobs?shop={ADA}"), format!("/api/v1/shops/{BEA}/retention"));
         let why = r#"{"reason":"by mistake"}"#;
         for (token, method, path, body, code, expected) in [
             ("viewer", "GET", jobs.as_str(), "", 200, Some(("viewer", Action::Read, "GDPRJob", job.as_str()))),
             ("viewer", "GET", "/api/v1/jobs?limit=1", "", 200, Some(("viewer", Action::Read, "GDPRJob", "*"))),
+            ("viewer", "GET", &of_shop, "", 200, Some(("viewer", Action::Read, "GDPRJob", "*"))),
+            ("viewer", "PUT", &choice, "{}", 403, Some(("viewer", Action::Update, "Shop", BEA))),
             ("viewer", "GET", &receipt, "", 200, Some(("viewer", Action::Export, "GDPRJob", &job))),
             ("viewer", "GET", &plan, "", 200, Some(("viewer", Action::Read, "GDPRJob", &waiting))),
             ("operator", "GET", "/api/v1/audit", "", 200, Some(("operator", Action::Read, "AuditLog", "*"))),
@@ -76,6 +84,15 @@ both_databases! {
                 .collect();
             assert_eq!(seen, expected.into_iter().collect::<Vec<_>>(), "{method} {path}");
             assert!(entries.iter().all(|e| e.ip_address.as_deref() == Some("127.0.0.0/24")), "{entries:?}");
+            for entry in entries {
+                // Whoever asks for what concerns a shop gets this too.
+                let shop = match entry.resource_id.as_str() {
+                    id if id == job => Some(ADA),
+                    id if id == waiting || id == BEA => Some(BEA),
+                    _ => path.contains("shop=").then_some(ADA),
+                };
+                assert_eq!(entry.shop_domain.as_deref(), shop, "{method} {path}");
+            }
         }
     }
 
@@ -95,6 +112,32 @@ both_databases! {
             assert_eq!(entry.ip_address.as_deref(), Some("127.0.0.0/24"));
             assert!(!format!("{entry:?}").contains("guess") && !format!("{entry:?}").contains("example.com"));
         }
+    }
+
+    async fn failed_logins_that_are_only_counted_are_recorded_before_the_house_is_shut(house: House) {
+        let shutdown = Shutdown::new();
+        let app = house.another_until(&[("http.listen", "127.0.0.1:0")], &shutdown).await;
+        let listener = app.listen().await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = tokio::spawn(app.serve(Roles { http: true, worker: false, scheduler: false }, Some(listener)));
+        for _ in 0..30 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let asked = "GET /api/v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer guess\r\nConnection: close\r\n\r\n";
+            stream.write_all(asked.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 401"));
+        }
+        let before = Instant::now();
+        shutdown.cancel();
+        served.await.unwrap();
+        assert!(before.elapsed() < Duration::from_secs(8), "the end of the while was not waited for");
+        let attempts: Vec<Value> = house.audit_rows().await.into_iter()
+            .filter(|entry| entry.resource_type == "Token")
+            .map(|entry| entry.metadata.unwrap()["attempts"].clone())
+            .collect();
+        assert_eq!(attempts.iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 30, "{attempts:?}");
+        assert_eq!(attempts.len(), 21);
     }
 
     async fn what_cannot_be_recorded_is_not_handed_out(house: House) {
@@ -155,7 +198,7 @@ both_databases! {
             }
         }
         assert!(seen.len() == 12 && seen.windows(2).all(|pair| pair[0] > pair[1]), "{seen:?}");
-        for bad in ["actor=a&actor=b", "action=erase", "cursor=x", "resource=x", "from=2026-02-01&to=2026-01-01"] {
+        for bad in ["actor=a&actor=b", "action=erase", "cursor=x", "resource=x", "from=2026-02-01&to=2026-01-01", "from=-4713-01-01"] {
             ask(&server, "admin", "GET", &format!("/api/v1/audit?{bad}"), "").await.problem(400);
         }
         let shown = list("limit=1&actor=test").await["data"][0].clone();

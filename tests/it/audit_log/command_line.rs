@@ -160,6 +160,8 @@ both_databases! {
         desk.demand(&format!("plan --shop {ADA}"), (Action::Read, "Shop", ADA)).await;
         desk.demand(&format!("export {erased} --output {zip}"), (Action::Export, "GDPRJob", &erased)).await;
         desk.demand(&format!("export --shop {ADA} --output {zip}"), (Action::Export, "Shop", ADA)).await;
+        let of_no_shop = r#"SELECT count(*) AS n FROM "AuditLog" WHERE "actorId"='cli' AND "action"='export' AND "shopDomain" IS NULL"#;
+        assert_eq!(house.number(of_no_shop).await, 0, "an export that nobody finds by its shop");
         desk.demand("audit list --resource jane@example.com --shop jane@example.com", (Action::Read, "AuditLog", "*")).await;
         desk.demand("suppression list --shop jane@example.com", (Action::Read, "Suppression", "*")).await;
         assert!(!format!("{:?}", house.audit_rows().await).contains("jane"), "what somebody typed is in the log");

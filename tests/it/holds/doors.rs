@@ -91,6 +91,7 @@ both_databases! {
         }
         for (body, detail) in [
             (json!({ "shop": ADA }), "a hold needs a reason"),
+            (json!({ "shop": ADA, "reason": "case\u{0}4711" }), "the reason holds a control character"),
             (json!({ "reason": "r" }), "a hold needs a shop, or a table"),
             (json!({ "table": "Nowhere", "reason": "r" }), "the data map has no such table, or no erasure touches it"),
             (json!({ "shop": ADA, "reason": format!("complaint of {EMAIL}") }),

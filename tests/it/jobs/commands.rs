@@ -1,10 +1,13 @@
 //! What an operator may ask of a job.
 
+use std::process::Command as Process;
+
 use efface::job::command::{Command, CommandError};
 use entity::gdpr_job::{ActiveModel, JobStatus, Outcome, TRANSITIONS};
 use sea_orm::{ActiveModelTrait as _, ActiveValue::Set};
 
 use crate::house::{ADA, House, Webhook};
+use crate::http::house::{Answer, House as Server, Request, owned};
 
 const STATUSES: [JobStatus; 7] = [
     JobStatus::Queued,
@@ -31,6 +34,11 @@ async fn job_in(house: &House, status: JobStatus) -> String {
     };
     row.update(house.store().db()).await.unwrap();
     id
+}
+
+async fn ask(server: &Server, path: &str, body: &str) -> Answer {
+    let headers = owned(&[("Authorization", "Bearer operator-token"), ("Content-Type", "application/json")]);
+    server.ask(&Request { method: "POST", path, headers, body: body.as_bytes() }).await
 }
 
 both_databases! {
@@ -67,6 +75,50 @@ both_databases! {
                 }
             }
         }
+    }
+
+    async fn a_job_is_withdrawn_over_http_with_a_reason_that_names_nobody_or_none(house: House) {
+        house.leaves_jobs();
+        let server = crate::audit_log::api::server(&house).await;
+        let personal = r#"{"reason":"john.private@pii.example asked"}"#;
+        let with_nul = r#"{"reason":"a\u0000b"}"#;
+        let (waiting, other) = (job_in(&house, JobStatus::Queued).await, job_in(&house, JobStatus::Queued).await);
+        let ended = house.post(&Webhook::shop_redact("other.myshopify.com")).await;
+        house.command(&ended, house.cancel("mistake")).await.unwrap();
+        let before = house.audit_rows().await.len();
+        for (id, body, code, detail) in [
+            (&*waiting, personal, 400, "the reason holds an e-mail address or a phone number: name the case, not the person"),
+            (&waiting, with_nul, 400, "the reason holds a control character"),
+            (&waiting, r#"{"reason":" "}"#, 400, "the reason is empty"),
+            (&waiting, r#"{"because":"x"}"#, 400, "send nothing, or {\"reason\": \"…\"}"),
+            // What is wrong with the body comes before what is wrong with the job.
+            ("gdpr_0", personal, 400, "the reason holds an e-mail address or a phone number: name the case, not the person"),
+            (&ended, "{}", 409, "a job that is cancelled does not take `cancel`"),
+        ] {
+            let answer = ask(&server, &format!("/api/v1/jobs/{id}/cancel"), body).await;
+            assert_eq!(answer.problem(code).as_deref(), Some(detail), "{id} {body}");
+        }
+        assert_eq!(ask(&server, "/api/v1/jobs/gdpr_0/cancel", "").await.problem(404), None);
+        assert_eq!(house.job(&waiting).await.status, JobStatus::Queued);
+        let told = format!("{:?}", house.audit_rows().await.split_off(before));
+        assert!(!told.contains("private"), "{told}");
+        for (id, body) in [(&waiting, ""), (&other, "{}")] {
+            assert_eq!(ask(&server, &format!("/api/v1/jobs/{id}/cancel"), body).await.code(), 200);
+            let job = house.job(id).await;
+            assert_eq!((job.status, job.error_message.as_deref()), (JobStatus::Cancelled, Some("no reason given")));
+        }
+    }
+
+    async fn a_reason_that_names_somebody_is_refused_on_the_command_line(house: House) {
+        house.leaves_jobs();
+        let id = job_in(&house, JobStatus::Queued).await;
+        let mut command = Process::new(env!("CARGO_BIN_EXE_efface"));
+        command.args(["jobs", "cancel", &id, "--reason", "john.private@pii.example asked", "--yes"]).env_clear();
+        let output = command.envs(house.environment()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("name the case, not the person") && !told.contains("private"), "{told}");
+        assert_eq!(house.job(&id).await.status, JobStatus::Queued);
     }
 
     async fn a_command_to_no_job_says_so(house: House) {

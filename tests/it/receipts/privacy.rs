@@ -1,5 +1,6 @@
 //! A receipt is kept for ten years and handed to strangers: it holds no personal data.
 
+use entity::audit_log::Action;
 use serde_json::json;
 
 use super::payload;
@@ -28,7 +29,7 @@ both_databases! {
             house.done(&webhook.without_id()).await;
         }
         let withdrawn = house.post(&Webhook::new("customers/redact", redact.to_string())).await;
-        house.command(&withdrawn, house.cancel(&format!("{EMAIL} asked us by phone"))).await.unwrap();
+        house.command(&withdrawn, house.cancel("Jane asked us by phone")).await.unwrap();
 
         let receipts = house.receipts().await;
         assert_eq!(receipts.len(), 7);
@@ -41,6 +42,17 @@ both_databases! {
             for secret in &secrets {
                 assert!(!told.contains(secret.as_str()), "{secret}: {told}");
                 assert!(!told.contains(&hex::encode(secret)), "{secret} in hex: {told}");
+            }
+            assert!(!told.contains("body-"), "a digest of a body that names people: {told}");
+        }
+        // The same ids in the audit log, each as its receipt names it.
+        for entry in house.audit_rows().await.into_iter().filter(|entry| entry.action == Action::Create) {
+            let told = entry.metadata.unwrap_or_default();
+            let told_as_text = told.to_string();
+            assert!(!secrets.iter().any(|secret| told_as_text.contains(secret.as_str())), "{told}");
+            assert!(!told_as_text.contains("body-"), "{told}");
+            if entry.resource_type == "GDPRJob" {
+                assert_eq!(told["webhookId"], house.receipt(&entry.resource_id).await.predicate.request.webhook_id);
             }
         }
     }

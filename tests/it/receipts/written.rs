@@ -3,15 +3,18 @@
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::TimeDelta;
-use efface::erasure::data_map::REFERENCE;
+use efface::erasure::data_map::{DataMap, REFERENCE};
 use efface::erasure::progress::{Progress, StoreStep};
+use efface::erasure::standing_plan::StandingPlan;
 use efface::erasure::subject::Target;
 use efface::erasure::verify::{self, Verdict};
-use efface::evidence::statement::{PREDICATE_TYPE, STATEMENT_TYPE, SubjectKind};
+use efface::evidence::canonical::canonical;
+use efface::evidence::statement::{Hold, PREDICATE_TYPE, STATEMENT_TYPE, SubjectKind};
 use efface::job::command::{Command, CommandError};
 use efface::job::settle::{self, Done, Finished};
 use efface::store::gdpr_job::Claimed;
 use entity::gdpr_job::{JobStatus, JobType, Model, Outcome};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::mismatched;
@@ -135,7 +138,13 @@ both_databases! {
 
         let job = house.done(&Webhook::customers_redact(ADA, &[1001_u64])).await;
         let receipt = house.receipt(&job.id).await.predicate;
-        assert_eq!((receipt.outcome, receipt.policy.data_map), (Outcome::Erased, Some(hex::encode(Sha256::digest(map)))));
+        assert_eq!((receipt.outcome, receipt.policy.data_map), (Outcome::Erased, Some(hex::encode(Sha256::digest(&map)))));
+        let plan = StandingPlan::of(&DataMap::parse(&map).unwrap(), JobType::CustomerRedact);
+        assert_eq!((receipt.policy.plan, receipt.policy.approved_plan), (Some(plan.hash.clone()), None));
+        let told = plan.to_json()["plan"].clone();
+        assert_eq!(plan.hash, hex::encode(Sha256::digest(canonical(&told))), "anybody can make it from the canonical JSON");
+        let masked = told["tables"].as_array().unwrap().iter().find(|table| table["table"] == "SurveyResponse").unwrap();
+        assert_eq!((&masked["action"], &masked["columns"]), (&json!("mask"), &json!(["feedback (remove)"])));
         let tables = receipt.erasure.unwrap().tables;
         let surveys = tables.iter().find(|table| table.table == "SurveyResponse").unwrap();
         assert_eq!((surveys.matched, surveys.deleted, surveys.masked), (1, 0, 1));
@@ -195,6 +204,60 @@ both_databases! {
         let receipts = house.receipts().await;
         let of: HashSet<String> = receipts.iter().map(|receipt| house.opened(receipt).predicate.request.job_id).collect();
         assert_eq!((receipts.len(), of.len()), (300, 300));
+    }
+
+    async fn a_receipt_tells_every_hold_that_its_job_went_through(house: House) {
+        house.settle_town().await;
+        let hold = |reason: &str, id: Option<&str>| Hold { reason: reason.to_owned(), id: id.map(str::to_owned) };
+        let (shop, person) = (json!({ "shop": ADA }), json!({ "shop": ADA, "subject": { "orderIds": [1001] } }));
+        let (first, cancelled) = (house.hold(shop.clone()).await.id, Webhook::customers_redact(ADA, &[1002_u64]));
+        let erased = house.post(&Webhook::customers_redact(ADA, &[1001_u64])).await;
+        let cancelled = house.post(&cancelled).await;
+        house.work().await;
+        // It takes over where the first one ends.
+        let second = house.hold(person).await.id;
+        house.command(&cancelled, house.cancel("not ours")).await.unwrap();
+        assert_eq!(house.receipt(&cancelled).await.predicate.holds, [hold("legal_hold", Some(&first))]);
+        house.release_hold(&first).await.unwrap();
+        house.work().await;
+        house.release_hold(&second).await.unwrap();
+        house.work().await;
+        let both = [hold("legal_hold", Some(&first)), hold("legal_hold", Some(&second))];
+        assert_eq!(house.receipt(&erased).await.predicate.holds, both);
+
+        // A shop that is back, under a legal hold first; then what intake held.
+        house.uninstall(ADA, true).await;
+        let third = house.hold(shop).await.id;
+        let back = house.post(&Webhook::shop_redact(ADA)).await;
+        house.work().await;
+        house.release_hold(&third).await.unwrap();
+        house.work().await;
+        assert_eq!(house.job(&back).await.hold_reason.as_deref(), Some("shop_reinstalled"));
+        house.uninstall(ADA, false).await;
+        house.command(&back, Command::Release { plan: None }).await.unwrap();
+        let odd = house.post(&Webhook::new("shop/redact", mismatched())).await;
+        house.command(&odd, Command::Release { plan: None }).await.unwrap();
+        house.work().await;
+        let told = house.receipt(&back).await.predicate;
+        assert_eq!(told.holds, [hold("legal_hold", Some(&third)), hold("shop_reinstalled", None)]);
+        assert!(told.erasure.unwrap().tables.iter().any(|table| table.deleted > 0), "no count was lost with the holds");
+        if house.job(&odd).await.status.is_final() {
+            assert_eq!(house.receipt(&odd).await.predicate.holds, [hold("payload_mismatch", None)]);
+        }
+        let free = house.done(&Webhook::customers_redact(BEA, &[1001_u64])).await;
+        assert_eq!(house.receipt(&free.id).await.predicate.holds, []);
+    }
+
+    async fn a_receipt_tells_the_approval_that_its_job_waited_for(house: House) {
+        let house = house.with(&[("jobs.approval", "all")]).await;
+        house.settle_town().await;
+        let job = house.done(&Webhook::customers_redact(ADA, &[1001_u64])).await;
+        house.command(&job.id, Command::Release { plan: job.plan_hash.clone() }).await.unwrap();
+        house.work().await;
+        let told = house.receipt(&job.id).await.predicate;
+        assert_eq!(told.holds, [Hold { reason: "awaiting_approval".to_owned(), id: None }]);
+        assert_eq!(told.policy.approved_plan, job.plan_hash);
+        assert!(told.policy.plan.is_some() && told.policy.plan != job.plan_hash);
     }
 
     async fn a_job_that_has_not_ended_has_no_receipt(house: House) {

@@ -85,6 +85,7 @@ both_databases! {
         let unknown = "/api/v1/shops/nobody.myshopify.com/retention";
         ask(&server, "viewer", "GET", unknown, &Value::Null).await.problem(404);
         ask(&server, "operator", "PUT", unknown, &json!({"dataRetentionDays": 30})).await.problem(404);
+        ask(&server, "viewer", "GET", "/api/v1/shops/%00/retention", &Value::Null).await.problem(400);
         let audited = r#"SELECT count(*) AS "n" FROM "AuditLog" WHERE "resourceType"='Shop' AND "action"='update'
             AND CAST("metadata" AS text) LIKE '%dataRetentionDays%'"#;
         assert_eq!(house.number(audited).await, 1);
@@ -95,7 +96,7 @@ both_databases! {
         let server = server(&house).await;
         let post = async |token: &str, body: Value| ask(&server, token, "POST", RUNS, &body).await;
         post("viewer", Value::Null).await.problem(403);
-        for wrong in [json!({"dryrun": true}), json!([]), json!({"table": "Shop"})] {
+        for wrong in [json!({"dryrun": true}), json!([]), json!({"table": "Shop"}), json!({"dryRun": true, "shop": "a\u{0}"})] {
             post("operator", wrong).await.problem(400);
         }
         post("operator", json!({"shop": "nobody"})).await.problem(404);
