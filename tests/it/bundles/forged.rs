@@ -250,7 +250,10 @@ const OF_A_WITHDRAWN_JOB: [Lie; 5] = [
         let end = s.at("update", Some("cancelled"));
         s.events.push(s.events[end].clone());
     }),
-    ("is queued afterwards", |s| s.append_move("queued")),
+    ("is queued afterwards", |s| {
+        s.forget(s.at("update", Some("cancelled")), "metadata.from");
+        s.append_move("queued");
+    }),
     ("began as a job of another type than its receipt's", |s| {
         s.set(s.at("create", None), "metadata.jobType", json!("customer_redact"));
     }),

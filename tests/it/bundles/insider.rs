@@ -113,7 +113,7 @@ const OF_AN_ERASURE: [Lie; 32] = [
         r["outcome"] = json!("retained");
     }),
     ("a verification after its end", |r| {
-        r["erasure"]["verification"]["verifiedAt"] = json!("2040-01-01T00:00:00.000Z")
+        r["erasure"]["verification"]["verifiedAt"] = json!("2040-01-01T00:00:00.000Z");
     }),
     ("a verification of another kind", |r| r["erasure"]["verification"]["method"] = json!("trust")),
     ("no verification", |r| drop(r["erasure"].as_object_mut().unwrap().remove("verification"))),
