@@ -13,7 +13,7 @@ use super::{Context, Exit, UsageError, output};
 use crate::evidence::bundle::{self, container};
 use crate::evidence::checkpoint::NOTE_BYTES_MAX;
 use crate::evidence::public_key::PublicKey;
-use crate::evidence::verify::{Checked, RECEIPT_BYTES_MAX, Refused, verify};
+use crate::evidence::verify::{Checked, Part, RECEIPT_BYTES_MAX, Refused, verify};
 
 pub(super) mod told;
 
@@ -30,6 +30,8 @@ Exit codes: 0 verified, 2 wrong usage, 3 not verified";
 
 /// How bundles begin.
 const ZIP: &[u8] = b"PK";
+/// Bytes of a file by which its kind is told.
+const HEAD_BYTES: usize = 4_096;
 /// A file of keys that is larger than this is none.
 const KEY_BYTES_MAX: usize = 65_536;
 
@@ -55,9 +57,8 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     context.log_without_config();
     let trusted = args.key.as_deref().map_or(Ok(Vec::new()), trusted)?;
     let earlier = args.since.as_deref().map(|path| read(path, NOTE_BYTES_MAX)).transpose()?;
-    if read(&args.file, ZIP.len())?.starts_with(ZIP) {
-        let bundle = read(&args.file, container::BYTES_MAX)?;
-        return match bundle::verify::verify(&bundle, &trusted, earlier.as_deref()) {
+    if is_bundle(&args.file)? {
+        return match bundle(&args.file, &trusted, earlier.as_deref())? {
             Ok(checked) => bundle_passed(context, &checked),
             Err(refused) => bundle_failed(context, &refused),
         };
@@ -67,9 +68,38 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     }
     let file = read(&args.file, RECEIPT_BYTES_MAX)?;
     match verify(&file, &trusted) {
+        Err(refused) if refused.part == Part::Envelope && !begins_as_json(&file) => {
+            let reason = "it begins neither as a receipt, which is JSON, nor as a bundle, which is a zip".to_owned();
+            failed(context, &Refused { reason, ..refused })
+        }
         Ok(checked) => passed(context, &checked, args.key.as_deref()),
         Err(refused) => failed(context, &refused),
     }
+}
+
+/// Whether a file is to be read as a bundle: a zip, or what has the name of one and is no JSON either.
+fn is_bundle(path: &Path) -> anyhow::Result<bool> {
+    let head = read(path, HEAD_BYTES)?;
+    let has_its_name = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("zip"));
+    Ok(head.starts_with(ZIP) || (has_its_name && !begins_as_json(&head)))
+}
+
+/// Whether an object may begin here. An envelope may be written with spaces and newlines before it.
+fn begins_as_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Checks a bundle. A file that is too large for one is not read first.
+fn bundle(
+    path: &Path,
+    trusted: &[PublicKey],
+    earlier: Option<&[u8]>,
+) -> anyhow::Result<Result<bundle::verify::Checked, bundle::verify::Refused>> {
+    let file = std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    if file.len() > container::BYTES_MAX as u64 {
+        return Ok(Err(bundle::verify::too_large()));
+    }
+    Ok(bundle::verify::verify(&read(path, container::BYTES_MAX)?, trusted, earlier))
 }
 
 /// The keys of a file. One that cannot be used is wrong usage, not a receipt that does not verify.

@@ -286,6 +286,7 @@ pub struct SignedBy {
 /// Instants as Efface writes them: RFC 3339, UTC, milliseconds, `Z`.
 mod instant {
     use chrono::{DateTime, Utc};
+    use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -293,6 +294,8 @@ mod instant {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
-        DateTime::deserialize(deserializer)
+        let text = String::deserialize(deserializer)?;
+        let at = text.parse().ok().filter(|at| crate::clock::rfc3339(*at) == text);
+        at.ok_or_else(|| D::Error::custom("an instant is not written as instants are"))
     }
 }

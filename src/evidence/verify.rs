@@ -14,8 +14,11 @@ use serde_json::value::RawValue;
 use super::dsse::{Envelope, PAYLOAD_TYPE};
 use super::public_key::PublicKey;
 use super::receipt::{ALGORITHM, digest};
-use super::statement::{Erasure, PREDICATE_TYPE, Receipt, Resource, STATEMENT_TYPE, Statement};
+use super::statement::{
+    Erasure, ORDERS_MAX, Orders, PREDICATE_TYPE, Receipt, Resource, STATEMENT_TYPE, Statement, SubjectKind,
+};
 use super::{horizon, strict_json};
+use crate::webhook::Topic;
 
 /// The largest receipt that is read, in bytes.
 pub const RECEIPT_BYTES_MAX: usize = 1_048_576;
@@ -155,6 +158,7 @@ pub(super) fn fits_together(statement: &Statement) -> Result<(), String> {
     if subject.name != *job_id || subject.digest != digest(job_id) {
         return Err("its subject is not the job that it speaks of".to_owned());
     }
+    request_fits(receipt)?;
     let is_export = receipt.request.job_type == JobType::DataRequest;
     match (receipt.outcome, &receipt.erasure, &receipt.export) {
         (Outcome::NotExecuted, None, None) => Ok(()),
@@ -171,6 +175,35 @@ pub(super) fn fits_together(statement: &Statement) -> Result<(), String> {
         }
         _ => Err("its outcome does not fit what was asked for and done".to_owned()),
     }
+}
+
+/// Whether the request is of one kind throughout. Whatever a platform calls its topics, receipts have our names of them.
+fn request_fits(receipt: &Receipt) -> Result<(), String> {
+    let (request, subject) = (&receipt.request, &receipt.subject);
+    let (topic, kind) = match request.job_type {
+        JobType::DataRequest => (Topic::CustomersDataRequest, SubjectKind::Customer),
+        JobType::CustomerRedact => (Topic::CustomersRedact, SubjectKind::Customer),
+        JobType::ShopRedact => (Topic::ShopRedact, SubjectKind::Shop),
+    };
+    let names_nobody = subject.customer.is_none() && subject.orders.is_none();
+    let why = if request.topic != topic.as_str() {
+        "its topic is not that of such a job"
+    } else if subject.kind != kind || (kind == SubjectKind::Shop && !names_nobody) {
+        "it is not about whom such a job is about"
+    } else if !subject.orders.as_ref().is_none_or(are_counted) {
+        "the orders that it names are not as many as it says, or not in order"
+    } else if request.due_at < request.received_at {
+        "it was due before it was received"
+    } else {
+        return Ok(());
+    };
+    Err(why.to_owned())
+}
+
+/// Whether the pseudonyms are there, each once and in order: all of them, or as many as a receipt may name.
+fn are_counted(orders: &Orders) -> bool {
+    orders.pseudonyms.len() as u64 == orders.count.min(ORDERS_MAX as u64)
+        && orders.pseudonyms.is_sorted_by(|one, next| one < next)
 }
 
 fn erasure_fits(receipt: &Receipt, erasure: &Erasure) -> Result<(), String> {

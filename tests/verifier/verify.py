@@ -9,9 +9,11 @@ that many bytes at that place replaced, and {"whole": bytes in base64} is anothe
 """
 
 import base64
+import datetime
 import functools
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
@@ -389,7 +391,12 @@ NEEDED = ["checkpoint.txt", "events.ndjson", "keys.pem", "manifest.json", "manif
 KNOWN = NEEDED + ["consistency.txt", "policy/data-map.toml"]
 
 
+BYTES_MAX = 1 << 30
+
+
 def read_container(data):
+    if len(data) > BYTES_MAX:
+        raise Refused("Container", "too large")
     files, headers, at = {}, [], 0
     while data[at : at + 4] == b"PK\x03\x04":
         if len(data) < at + 30 or len(files) == 20016:
@@ -603,6 +610,154 @@ def check_tree(files, events, head):
 
 # Receipts.
 
+TOPICS = {
+    "data_request": "customers/data_request", "customer_redact": "customers/redact", "shop_redact": "shop/redact",
+}  # fmt: skip
+OUTCOMES = {"delete": ["erased", "nothing_found", "retained"], "export": ["exported", "nothing_found"]}
+
+
+INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+
+
+def instant(text):
+    """An instant as Efface writes them."""
+    if not isinstance(text, str) or not re.fullmatch(INSTANT, text):
+        return None
+    try:
+        return datetime.datetime.fromisoformat(text[:-1])
+    except ValueError:
+        return None
+
+
+def is_small(value):
+    return number(value) is not None and value < 2**32
+
+
+# A name that ends with `?` may be absent or null; one that is not here is passed over. A list names the texts that may be
+# there, a tuple the form of each element.
+RESOURCE = {"name": "text", "digest": {"sha256": "text"}}
+ERASED = {"store": "text", "table": "text", "ground?": "text"} | dict.fromkeys(
+    ["matched", "deleted", "masked", "kept", "alreadyAbsent", "residual"], "number"
+)
+COPIES = {
+    "in": ["deadRows", "writeAheadLog", "replicas", "backups", "broker"],
+    "days": "small",
+    "until": "instant",
+    "statedBy": ["operator", "default"],
+}
+RECEIPT = {
+    "request": {
+        "jobId": "text",
+        "jobType": list(TOPICS),
+        "topic": "text",
+        "provider": "text",
+        "source": ["http", "amqp", "operator", "sweep", "replay"],
+        "shopDomain": "text",
+        "shopId?": "text",
+        "webhookId": "text",
+        "eventId?": "text",
+        "receivedAt": "instant",
+        "dueAt": "instant",
+    },
+    "subject": {
+        "kind": ["customer", "shop"],
+        "customer?": "text",
+        "orders?": {"count": "number", "pseudonyms": ("text",)},
+    },
+    "outcome": ["erased", "nothing_found", "retained", "exported", "not_executed"],
+    "attempts": "small",
+    "endedAt": "instant",
+    "policy": {"dataMap?": "text", "plan?": "text"},
+    "erasure?": {
+        "tables": (ERASED,),
+        "madeUpTo?": "text",
+        "verification": {"method": ["freshSnapshotAfterCommit"], "verifiedAt": "instant"},
+        "residualHorizon": (COPIES,),
+    },
+    "export?": {"tables": ({"store": "text", "table": "text", "collected": "number"},), "manifest?": "text"},
+    "holds": ({"reason": "text", "id?": "text"},),
+    "software": {"name": "text", "version": "text"},
+    "signedBy": {"algorithm": ["ed25519"], "publicKey": "text"},
+}
+STATEMENT = {
+    "_type": ["https://in-toto.io/Statement/v1"],
+    "predicateType": ["https://github.com/efface/efface/deletion-receipt/v1"],
+    "subject": (RESOURCE,),
+    "predicate": RECEIPT,
+}
+
+
+def has_form(value, form):
+    if isinstance(form, list):
+        return isinstance(value, str) and value in form
+    if isinstance(form, tuple):
+        return isinstance(value, list) and all(has_form(one, form[0]) for one in value)
+    if isinstance(form, dict):
+        if not isinstance(value, dict):
+            return False
+        for name, inner in form.items():
+            one = value.get(name.rstrip("?"))
+            if not (name.endswith("?") and one is None) and not has_form(one, inner):
+                return False
+        return True
+    kinds = {
+        "text": lambda: isinstance(value, str),
+        "number": lambda: number(value) is not None,
+        "small": lambda: is_small(value),
+        "instant": lambda: instant(value) is not None,
+    }
+    return kinds[form]()
+
+
+def request_fits(request, subject):
+    orders, whole_shop = subject.get("orders"), request["jobType"] == "shop_redact"
+    if request["topic"] != TOPICS[request["jobType"]] or subject["kind"] != ("shop" if whole_shop else "customer"):
+        return False
+    if whole_shop and (orders or subject.get("customer")) is not None:
+        return False
+    if orders is not None:
+        named = orders["pseudonyms"]
+        if len(named) != min(orders["count"], 1000) or any(a.encode() >= b.encode() for a, b in zip(named, named[1:])):
+            return False
+    return instant(request["receivedAt"]) <= instant(request["dueAt"])
+
+
+def erasure_fits(receipt, erasure):
+    outcome, ended, changed, kept = receipt["outcome"], instant(receipt["endedAt"]), False, False
+    for table in erasure["tables"]:
+        parts = table["deleted"] + table["masked"] + table["kept"] + table["alreadyAbsent"]
+        if parts != table["matched"] or table["residual"] != 0:
+            return False
+        if table["kept"] and not (table.get("ground") or "").strip():
+            return False
+        changed = changed or table["deleted"] + table["masked"] > 0
+        kept = kept or table["kept"] > 0
+    if not {"erased": changed, "retained": kept, "nothing_found": not changed and not kept}.get(outcome):
+        return False
+    if instant(erasure["verification"]["verifiedAt"]) > ended:
+        return False
+    try:
+        for copies in erasure["residualHorizon"]:
+            if instant(copies["until"]) != ended + datetime.timedelta(copies["days"]):
+                return False
+    except OverflowError:
+        return False
+    return True
+
+
+def fits_together(receipt):
+    erasure, export, outcome = receipt.get("erasure"), receipt.get("export"), receipt["outcome"]
+    if not request_fits(receipt["request"], receipt["subject"]):
+        return False
+    if outcome == "not_executed":
+        return erasure is None and export is None
+    if receipt["request"]["jobType"] != "data_request":
+        return erasure is not None and export is None and erasure_fits(receipt, erasure)
+    if export is None or erasure is not None:
+        return False
+    collected = any(table["collected"] for table in export["tables"])
+    return outcome == ("exported" if collected else "nothing_found")
+
 
 def read_receipt(data, keys):
     if len(data) > 1 << 20:
@@ -612,25 +767,20 @@ def read_receipt(data, keys):
     if opened is None or not signers(kind, *opened, keys):
         return None
     read = read_strict(opened[0])
-    try:
-        statement = read[0]
-        receipt, job = statement["predicate"], statement["predicate"]["request"]["jobId"]
-        named = unbase64(receipt["signedBy"]["publicKey"])
-        good = (
-            statement["_type"] == "https://in-toto.io/Statement/v1"
-            and statement["predicateType"] == "https://github.com/efface/efface/deletion-receipt/v1"
-            and statement["subject"] == [{"name": job, "digest": {"sha256": sha256(job.encode()).hex()}}]
-            and receipt["signedBy"]["algorithm"] == "ed25519"
-            and named is not None
-            and signers(kind, *opened, [named])
-        )
-        for table in receipt.get("erasure", {}).get("tables", []):
-            parts = table["deleted"] + table["masked"] + table["kept"] + table["alreadyAbsent"]
-            good = good and parts == table["matched"] and table["residual"] == 0
-            good = good and (table["kept"] == 0 or table.get("ground", "").strip() != "")
-        return receipt if good else None
-    except (TypeError, KeyError, AttributeError):
+    statement = read[0] if read else None
+    if not has_form(statement, STATEMENT) or len(statement["subject"]) != 1:
         return None
+    receipt, subject = statement["predicate"], statement["subject"][0]
+    job = receipt["request"]["jobId"]
+    if subject["name"] != job or subject["digest"]["sha256"] != sha256(job.encode()).hex():
+        return None
+    if not fits_together(receipt):
+        return None
+    stores = (receipt.get("erasure") or {}).get("uncountedStores", [])
+    named = unbase64(receipt["signedBy"]["publicKey"])
+    if not has_form(stores, ("text",)) or named is None or len(named) != 32 or not signers(kind, *opened, [named]):
+        return None
+    return receipt
 
 
 def read_receipts(files, keys, manifest):
@@ -676,33 +826,39 @@ def check_ledger(events, late, receipts):
         return value if isinstance(value, str) else None
 
     jobs, deliveries = {}, set()
-    for index, told, _, _ in events:
+    for _, told, _, _ in events:
         if told["resourceType"] != "GDPRJob":
             continue
         action, to = told["action"], status(told, "metadata.status")
-        attempts = count(told, "metadata.attempts")
-        if action == "create" and "metadata.jobType" in told:
-            fact = (0, index, "begins", told, None)
+        attempts, kind = count(told, "metadata.attempts"), told.get("metadata.jobType")
+        if "metadata.jobType" in told and kind not in list(TOPICS):
+            wrong("an unknown type of job")
+        if action == "create" and kind:
+            fact = ("begins", told, None)
         elif action == "update" and to:
             status(told, "metadata.from")
-            fact = (2 if to == "cancelled" else 1, index, to, told, attempts)
+            fact = (to, told, attempts)
         elif action in ("delete", "export") and "metadata.outcome" in told:
             count(told, "metadata.rows")
-            fact = (2, index, "ends", told, attempts)
+            of_type = not kind or (kind == "data_request") == (action == "export")
+            if not of_type or told["metadata.outcome"] not in OUTCOMES[action]:
+                wrong("an outcome that such a job does not have")
+            fact = ("ends", told, attempts)
         else:
             continue
         jobs.setdefault(told["resourceId"], []).append(fact)
     for job in sorted(jobs, key=str.encode):
-        facts = sorted(jobs[job], key=lambda fact: fact[:2])
-        state, tries, kind, end = None, 0, None, None
-        for _, _, what, told, attempts in facts:
+        facts = jobs[job]
+        # The attempts are None while nothing has told them.
+        state, tries, kind, end = None, None, None, None
+        for what, told, attempts in facts:
             if end:
                 wrong("something happened after its end")
             if what == "begins":
                 if state:
                     wrong("it begins twice")
-                state = "held" if told.get("metadata.holdReason") is not None else "queued"
-                kind = (told["metadata.jobType"],)
+                state, tries = "held" if told.get("metadata.holdReason") is not None else "queued", 0
+                kind = told["metadata.jobType"]
                 continue
             if state is None and not late:
                 wrong("its beginning is missing")
@@ -710,21 +866,25 @@ def check_ledger(events, late, receipts):
             if what == "ends":
                 if state and "processing" not in since:
                     wrong("it ends without having been worked")
-                if state and attempts is not None and attempts != tries + 1:
+                if None not in (tries, attempts) and attempts != tries + 1:
                     wrong("its attempts are not in order")
-                if kind and ("metadata.jobType" not in told or told["metadata.jobType"] != kind[0]):
+                if kind and told.get("metadata.jobType") != kind:
                     wrong("it ends as a job of another type")
                 end = told
                 continue
-            if state is None:
-                tries = attempts or 0
-            else:
+            if what == "completed":
+                wrong("it is completed without an outcome")
+            if state is not None:
                 came = told.get("metadata.from") if isinstance(told.get("metadata.from"), str) else None
                 if not any((step, what) in MOVES and came in (None, step) for step in since):
                     wrong("a move that the life of a job does not have")
-                tries = 0 if (state, what) == ("failed", "queued") else tries + (what in ("retrying", "failed"))
-                if attempts is not None and attempts != tries:
+                if (state, what) == ("failed", "queued"):
+                    tries = 0
+                elif tries is not None and what in ("retrying", "failed"):
+                    tries += 1
+                if tries is not None and (number(tries) is None or attempts not in (None, tries)):
                     wrong("its attempts are not in order")
+            tries = attempts if tries is None else tries
             state = what
             if what == "cancelled":
                 end = told
@@ -735,10 +895,10 @@ def check_ledger(events, late, receipts):
             if receipt and not end and not late:
                 wrong("it has a receipt, and has not ended")
             if end and receipt:
-                check_end(facts, end, tries if state else None, receipt, wrong)
+                check_end(facts, end, tries, receipt, wrong)
         for fact in facts:
-            told = fact[3]
-            if fact[2] == "begins" and "shopDomain" in told and told.get("metadata.webhookId") is not None:
+            told = fact[1]
+            if fact[0] == "begins" and "shopDomain" in told and told.get("metadata.webhookId") is not None:
                 key = canonical([told["shopDomain"], told["metadata.webhookId"], told["metadata.jobType"]])
                 if key in deliveries:
                     wrong("another job was made by the same delivery")
@@ -756,12 +916,12 @@ def check_end(facts, end, tries, receipt, wrong):
     if end["createdAt"] != receipt["endedAt"] or end.get("shopDomain", request["shopDomain"]) != request["shopDomain"]:
         wrong("its receipt ends elsewhere")
     if end["action"] == "update":
-        if receipt["outcome"] != "not_executed" or (facts[0][2] == "begins" and tries != receipt["attempts"]):
+        if receipt["outcome"] != "not_executed" or (facts[0][0] == "begins" and tries != receipt["attempts"]):
             wrong("its receipt tells another end")
     else:
-        tables = receipt.get("erasure", {}).get("tables", [])
+        tables = (receipt.get("erasure") or {}).get("tables", [])
         rows = sum(table["deleted"] + table["masked"] for table in tables)
-        rows += sum(table["collected"] for table in receipt.get("export", {}).get("tables", []))
+        rows += sum(table["collected"] for table in (receipt.get("export") or {}).get("tables", []))
         for name, value in [
             ("jobType", request["jobType"]),
             ("outcome", receipt["outcome"]),
@@ -771,8 +931,10 @@ def check_end(facts, end, tries, receipt, wrong):
             if "metadata." + name in end and end["metadata." + name] != value:
                 wrong("its receipt tells another end")
     for fact in facts:
-        if fact[2] == "begins":
-            told = fact[3]
+        if fact[0] == "begins":
+            told = fact[1]
+            if told["metadata.jobType"] != request["jobType"]:
+                wrong("its receipt is of a job of another type")
             if told.get("metadata.receivedAt", request["receivedAt"]) != request["receivedAt"]:
                 wrong("its receipt tells of another request")
             delivery = request["webhookId"]
@@ -859,15 +1021,19 @@ def main(args):
     if "--since" in options:
         with open(options["--since"], "rb") as file:
             earlier = file.read()
-    with open(args[0], "rb") as file:
-        data = file.read()
     try:
+        if os.path.getsize(args[0]) > BYTES_MAX:
+            raise Refused("Container", "too large")
+        with open(args[0], "rb") as file:
+            data = file.read()
         count = verify(data, keys, earlier)
     except Refused as refused:
         print(f"\u2717 Verification FAILED\n  - {refused}")
         return 3
     print("\u2713 Verification PASSED")
     print(f"  - Events: {count} valid\n  - Hash chain: OK\n  - Ledger consistency: OK\n  - Manifest: OK")
+    if keys is None:
+        print("  - Keys: enclosed, not trusted")
     return 0
 
 

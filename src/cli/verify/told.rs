@@ -28,6 +28,9 @@ pub(in crate::cli) fn bundle_passed(checked: &bundle::Checked) -> String {
     lines.add("  - Hash chain: OK");
     lines.add("  - Ledger consistency: OK");
     lines.add("  - Manifest: OK");
+    if !checked.is_trusted {
+        lines.add("  - Keys: enclosed, not trusted");
+    }
     lines.0
 }
 

@@ -12,6 +12,8 @@ use super::names;
 
 /// The largest bundle, in bytes: below what needs zip64.
 pub const BYTES_MAX: usize = 1 << 30;
+/// What is said of a larger one.
+pub(super) const TOO_LARGE: &str = "it is too large";
 /// Files of a bundle at most.
 pub const FILES_MAX: usize = 2 * super::JOBS_MAX + 16;
 /// Bytes of a name at most.
@@ -128,7 +130,7 @@ pub fn write(files: &Files<'_>) -> Result<Vec<u8>, WriteError> {
 /// When it is not byte for byte what `write` makes of its files, or has a file that no bundle has. Quotes nothing.
 pub fn read(bytes: &[u8]) -> Result<Files<'_>, &'static str> {
     if bytes.len() > BYTES_MAX {
-        return Err("it is too large");
+        return Err(TOO_LARGE);
     }
     let (mut files, mut headers, mut at) = (Files::new(), Vec::<Header<'_>>::new(), 0);
     while number(bytes, at) == Some(LOCAL) {

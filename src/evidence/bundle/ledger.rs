@@ -2,10 +2,13 @@
 //! receipt of that end.
 //!
 //! Claims, and claims that were given back, leave no entry: between two entries a job may have been taken, and put back.
+//! The places in the tree are the order in which the entries of one job happened: whoever writes the next one has waited
+//! for the job's row, and with it for the commit of the one before.
 
 use std::collections::{BTreeMap, HashSet};
+use std::str::FromStr;
 
-use entity::gdpr_job::{JobStatus, Outcome};
+use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -13,14 +16,13 @@ use super::event::Event;
 use crate::clock::rfc3339;
 use crate::evidence::statement::Receipt;
 
-/// What the entries of one job tell, in the order in which they must have happened.
+/// What the entries of each job tell, in the order of their places.
 pub(super) struct Ledger {
     jobs: BTreeMap<String, Vec<Fact>>,
 }
 
 /// What an entry tells of its job.
 struct Fact {
-    index: u64,
     kind: Kind,
     created_at: String,
     shop: Option<Value>,
@@ -30,9 +32,9 @@ struct Fact {
 }
 
 enum Kind {
-    Begins { held: bool, job_type: Option<Value> },
+    Begins { held: bool, job_type: JobType },
     Moves { to: JobStatus, from: Option<JobStatus>, attempts: Option<u64> },
-    Ends { job_type: Option<Value>, outcome: Option<Value>, attempts: Option<u64>, rows: Option<u64> },
+    Ends { job_type: Option<JobType>, outcome: Outcome, attempts: Option<u64>, rows: Option<u64> },
 }
 
 /// A receipt that verifies, with its envelope.
@@ -46,13 +48,12 @@ impl Ledger {
         Self { jobs: BTreeMap::new() }
     }
 
-    /// Takes in an entry. Those of other things than jobs, and those that only look at one, tell nothing of its life.
+    /// Takes in an entry, in the order of the places. Those of other things than jobs, and those that only look at one, tell nothing of its life.
     pub(super) fn take(&mut self, event: &Event) -> Result<(), String> {
         let (Some(id), true) = (event.text("resourceId"), event.is_of_job()) else { return Ok(()) };
         let Some(kind) = kind(event).map_err(|why| format!("line of {}: {why}", shown(id)))? else { return Ok(()) };
         let told = |name: &str| event.value(name).cloned();
         let fact = Fact {
-            index: event.index,
             kind,
             created_at: event.text("createdAt").unwrap_or_default().to_owned(),
             shop: told("shopDomain"),
@@ -66,21 +67,20 @@ impl Ledger {
 
     /// Checks every job. `may_begin_late` when the first entries may be missing; `receipts` is none when they were left out.
     pub(super) fn check(
-        mut self,
+        self,
         may_begin_late: bool,
         receipts: Option<&BTreeMap<String, Enclosed<'_>>>,
     ) -> Result<(), String> {
         let mut keys = HashSet::new();
-        for (id, facts) in &mut self.jobs {
-            facts.sort_by_key(|fact| (fact.kind.rank(), fact.index));
+        for (id, facts) in &self.jobs {
             let wrong = |why: &str| format!("job {}: {why}", shown(id));
             let receipt =
                 receipts.map_or(Told::LeftOut, |receipts| receipts.get(id).map_or(Told::Missing, Told::Enclosed));
             life(facts, may_begin_late, receipt).map_err(wrong)?;
-            for fact in facts.iter() {
+            for fact in facts {
                 if let (Kind::Begins { job_type, .. }, Some(shop), Some(key)) =
                     (&fact.kind, &fact.shop, fact.actor_webhook.as_ref().filter(|key| !key.is_null()))
-                    && !keys.insert(format!("{shop} {key} {job_type:?}"))
+                    && !keys.insert(format!("{shop} {key} {job_type}"))
                 {
                     return Err(wrong("another job was made by the same delivery"));
                 }
@@ -100,20 +100,7 @@ fn shown(id: &str) -> String {
     id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect()
 }
 
-impl Kind {
-    /// Nothing comes before the beginning, and nothing after the end. Between them, entries that were placed before the
-    /// database numbered them stand in the order of their writers' clocks, which may differ.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Begins { .. } => 0,
-            Self::Moves { to: JobStatus::Cancelled, .. } | Self::Ends { .. } => 2,
-            Self::Moves { .. } => 1,
-        }
-    }
-}
-
 fn kind(event: &Event) -> Result<Option<Kind>, &'static str> {
-    let told = |name: &str| event.value(name).cloned();
     let status = |name: &str| match event.value(name) {
         Some(Value::String(text)) => text.parse::<JobStatus>().map(Some).map_err(|_| "an unknown status"),
         // A request of the API is recorded with the status of its answer, which is a number.
@@ -124,27 +111,54 @@ fn kind(event: &Event) -> Result<Option<Kind>, &'static str> {
         Some(value) => value.as_u64().map(Some).ok_or("a count that is none"),
     };
     let (attempts, to) = (number("metadata.attempts")?, status("metadata.status")?);
-    Ok(match event.text("action") {
-        Some("create") if event.value("metadata.jobType").is_some() => Some(Kind::Begins {
+    let job_type = match event.value("metadata.jobType") {
+        None => None,
+        Some(told) => Some(known::<JobType>(told).ok_or("an unknown type of job")?),
+    };
+    Ok(match (event.text("action"), job_type) {
+        (Some("create"), Some(job_type)) => Some(Kind::Begins {
             held: event.value("metadata.holdReason").is_some_and(|reason| !reason.is_null()),
-            job_type: told("metadata.jobType"),
+            job_type,
         }),
-        Some("update") => {
+        (Some("update"), _) => {
             let from = status("metadata.from")?;
             to.map(|to| Kind::Moves { to, from, attempts })
         }
-        Some("delete" | "export") if event.value("metadata.outcome").is_some() => Some(Kind::Ends {
-            job_type: told("metadata.jobType"),
-            outcome: told("metadata.outcome"),
-            attempts,
-            rows: number("metadata.rows")?,
-        }),
+        (Some(action @ ("delete" | "export")), _) => match event.value("metadata.outcome") {
+            None => None,
+            Some(told) => {
+                let outcome = known(told).ok_or("an unknown outcome")?;
+                if !may_end(action == "export", job_type, outcome) {
+                    return Err("an outcome that such a job does not have");
+                }
+                Some(Kind::Ends { job_type, outcome, attempts, rows: number("metadata.rows")? })
+            }
+        },
         _ => None,
     })
 }
 
-/// Where a job stands after an entry, with its attempts so far.
-type State = (JobStatus, u64);
+fn known<T: FromStr>(told: &Value) -> Option<T> {
+    told.as_str()?.parse().ok()
+}
+
+/// Whether a job is completed so. What is collected is exported, and nothing else is.
+fn may_end(exports: bool, job_type: Option<JobType>, outcome: Outcome) -> bool {
+    let of_type = job_type.is_none_or(|job_type| (job_type == JobType::DataRequest) == exports);
+    of_type
+        && match outcome {
+            Outcome::NothingFound => true,
+            Outcome::Exported => exports,
+            Outcome::Erased | Outcome::Retained => !exports,
+            Outcome::NotExecuted => false,
+        }
+}
+
+/// Where a job stands after an entry, with its attempts so far; they are unknown while the beginning is missing and nothing
+/// has told them.
+type State = (JobStatus, Option<u64>);
+
+const ATTEMPTS: &str = "its attempts are not in order";
 
 /// What a job may have become since, without an entry.
 fn since(status: JobStatus) -> &'static [JobStatus] {
@@ -168,7 +182,7 @@ enum Told<'a> {
 
 fn life(facts: &[Fact], may_begin_late: bool, receipt: Told<'_>) -> Result<(), &'static str> {
     let mut state: Option<State> = None;
-    let mut job_type: Option<&Value> = None;
+    let mut job_type: Option<JobType> = None;
     let mut ended: Option<&Fact> = None;
     for fact in facts {
         if ended.is_some() {
@@ -179,8 +193,8 @@ fn life(facts: &[Fact], may_begin_late: bool, receipt: Told<'_>) -> Result<(), &
                 if state.is_some() {
                     return Err("it begins twice");
                 }
-                state = Some((if *held { JobStatus::Held } else { JobStatus::Queued }, 0));
-                job_type = of.as_ref();
+                state = Some((if *held { JobStatus::Held } else { JobStatus::Queued }, Some(0)));
+                job_type = Some(*of);
             }
             Kind::Moves { to, from, attempts } => {
                 if state.is_none() && !may_begin_late {
@@ -197,19 +211,19 @@ fn life(facts: &[Fact], may_begin_late: bool, receipt: Told<'_>) -> Result<(), &
                     Some((status, _)) if !since(status).contains(&JobStatus::Processing) => {
                         return Err("it ends without having been worked");
                     }
-                    Some((_, before)) if attempts.is_some_and(|attempts| attempts != before + 1) => {
-                        return Err("its attempts are not in order");
+                    Some((_, Some(before))) if attempts.is_some_and(|told| Some(told) != before.checked_add(1)) => {
+                        return Err(ATTEMPTS);
                     }
                     _ => {}
                 }
-                if job_type.is_some() && of.as_ref() != job_type {
+                if job_type.is_some() && *of != job_type {
                     return Err("it ends as a job of another type");
                 }
                 ended = Some(fact);
             }
         }
     }
-    let attempts = state.map(|(_, attempts)| attempts);
+    let attempts = state.and_then(|(_, attempts)| attempts);
     match (receipt, ended) {
         (Told::LeftOut, _) | (Told::Missing, None) => Ok(()),
         (Told::Missing, Some(_)) => Err("it has ended, and its receipt is missing"),
@@ -225,17 +239,24 @@ fn moved(
     from: Option<JobStatus>,
     told: Option<u64>,
 ) -> Result<State, &'static str> {
-    let Some((status, before)) = state else { return Ok((to, told.unwrap_or_default())) };
+    // What completes a job tells what it came to.
+    if to == JobStatus::Completed {
+        return Err("it is completed without an outcome");
+    }
+    let Some((status, before)) = state else { return Ok((to, told)) };
     let may = |step: &&JobStatus| step.may_become(to) && from.is_none_or(|from| from == **step);
     if !since(status).iter().any(|step| may(&step)) {
         return Err("a move that the life of a job does not have");
     }
-    let expected = match (status, to) {
-        (JobStatus::Failed, JobStatus::Queued) => 0,
-        (_, JobStatus::Retrying | JobStatus::Failed) => before + 1,
+    let expected = match (status, to, before) {
+        (JobStatus::Failed, JobStatus::Queued, _) => Some(0),
+        (_, JobStatus::Retrying | JobStatus::Failed, Some(before)) => Some(before.checked_add(1).ok_or(ATTEMPTS)?),
         _ => before,
     };
-    if told.is_some_and(|told| told != expected) { Err("its attempts are not in order") } else { Ok((to, expected)) }
+    match (told, expected) {
+        (Some(told), Some(expected)) if told != expected => Err(ATTEMPTS),
+        _ => Ok((to, expected.or(told))),
+    }
 }
 
 fn receipt_fits(
@@ -260,7 +281,11 @@ fn receipt_fits(
         return Err("its receipt is of another shop");
     }
     end_fits(receipt, facts, end, attempts)?;
-    for fact in facts.iter().filter(|fact| matches!(fact.kind, Kind::Begins { .. })) {
+    for fact in facts {
+        let Kind::Begins { job_type, .. } = fact.kind else { continue };
+        if job_type != receipt.request.job_type {
+            return Err("its receipt is of a job of another type");
+        }
         if !same(fact.received_at.as_ref(), &rfc3339(receipt.request.received_at)) {
             return Err("its receipt tells of another request");
         }
@@ -274,7 +299,6 @@ fn receipt_fits(
 }
 
 fn end_fits(receipt: &Receipt, facts: &[Fact], end: &Fact, attempts: Option<u64>) -> Result<(), &'static str> {
-    let same = |value: Option<&Value>, text: &str| value.is_none_or(|value| value.as_str() == Some(text));
     let counted_attempts = u64::from(receipt.attempts);
     let Kind::Ends { job_type, outcome, attempts: told, rows } = &end.kind else {
         let begun = facts.first().is_some_and(|fact| matches!(fact.kind, Kind::Begins { .. }));
@@ -286,10 +310,10 @@ fn end_fits(receipt: &Receipt, facts: &[Fact], end: &Fact, attempts: Option<u64>
             _ => Err("its receipt tells another outcome"),
         };
     };
-    if !same(job_type.as_ref(), receipt.request.job_type.as_str()) {
+    if job_type.is_some_and(|job_type| job_type != receipt.request.job_type) {
         return Err("its receipt is of a job of another type");
     }
-    if !same(outcome.as_ref(), receipt.outcome.as_str()) {
+    if *outcome != receipt.outcome {
         return Err("its receipt tells another outcome");
     }
     if told.is_some_and(|told| told != counted_attempts) {

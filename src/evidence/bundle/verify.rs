@@ -80,6 +80,11 @@ impl fmt::Display for Part {
     }
 }
 
+/// What is said of a file of more than [`container::BYTES_MAX`] bytes, without reading it.
+pub fn too_large() -> Refused {
+    Part::Container.refuse(container::TOO_LARGE)
+}
+
 /// Checks a bundle against keys given from outside; with none, against those that it encloses. With the note of an
 /// `earlier` checkpoint, the log must have grown from it.
 ///

@@ -146,6 +146,47 @@ fn a_signed_statement_whose_parts_do_not_fit_together_is_refused() {
 }
 
 #[test]
+fn a_request_whose_topic_type_subject_and_instants_do_not_belong_together_is_refused() {
+    let receipt = Some(Part::Receipt);
+    let request = |s: &mut Value, field: &str, value: &str| s["predicate"]["request"][field] = value.into();
+    for topic in ["shop/redact", "customers/data_request", "app/uninstalled", "Customers/Redact", ""] {
+        assert_eq!(refused(|s| request(s, "topic", topic)), receipt, "{topic}");
+    }
+    assert_eq!(refused(|s| request(s, "dueAt", "2026-10-31T23:59:59.999Z")), receipt);
+    assert_eq!(refused(|s| request(s, "dueAt", "2026-11-01T00:00:00.000Z")), None, "due at once");
+    for other in ["2026-11-01T00:00:00Z", "2026-11-01T00:00:00.000+00:00", "2026-11-01 00:00:00.000Z", "today"] {
+        assert_eq!(refused(|s| request(s, "receivedAt", other)), receipt, "{other}");
+    }
+    assert_eq!(refused(|s| s["predicate"]["subject"]["kind"] = "shop".into()), receipt);
+    let named = |n: usize| -> Vec<String> { (0..n).map(|order| format!("{order:032x}")).collect() };
+    let orders = |s: &mut Value, count: u64, pseudonyms: Vec<String>| {
+        s["predicate"]["subject"]["orders"] = json!({ "count": count, "pseudonyms": pseudonyms });
+    };
+    for (count, some) in [(0, 2), (1, 2), (3, 2), (1, 0), (1_000, 999), (1_001, 1_001), (999, 1_000)] {
+        assert_eq!(refused(|s| orders(s, count, named(some))), receipt, "{count} orders, {some} of them named");
+    }
+    for (count, some) in [(2, 2), (1_000, 1_000), (1_001, 1_000), (u64::MAX, 1_000)] {
+        assert_eq!(refused(|s| orders(s, count, named(some))), None, "{count} orders, {some} of them named");
+    }
+    assert_eq!(refused(|s| orders(s, 2, named(2).into_iter().rev().collect())), receipt);
+    assert_eq!(refused(|s| orders(s, 2, vec!["0".repeat(32); 2])), receipt);
+    // A whole shop names nobody.
+    let of_shop = |s: &mut Value| {
+        request(s, "jobType", "shop_redact");
+        request(s, "topic", "shop/redact");
+        s["predicate"]["subject"] = json!({ "kind": "shop" });
+    };
+    assert_eq!(refused(of_shop), None);
+    for (field, value) in [("customer", json!("0".repeat(32))), ("orders", json!({ "count": 0, "pseudonyms": [] }))] {
+        let told = refused(|s| {
+            of_shop(s);
+            s["predicate"]["subject"][field] = value.clone();
+        });
+        assert_eq!(told, receipt, "{field}");
+    }
+}
+
+#[test]
 fn what_is_too_large_is_refused_before_it_is_read() {
     let large = vec![b' '; RECEIPT_BYTES_MAX + 1];
     assert_eq!(verify(&large, &[]).unwrap_err().part, Part::Size);

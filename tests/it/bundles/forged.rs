@@ -9,7 +9,7 @@ use efface::evidence::bundle::build::{self, Contents};
 use efface::evidence::bundle::container;
 use efface::evidence::bundle::event::Event;
 use efface::evidence::bundle::gather::Wishes;
-use efface::evidence::bundle::manifest::Manifest;
+use efface::evidence::bundle::manifest::{Manifest, Scope};
 use efface::evidence::bundle::told::Told;
 use efface::evidence::bundle::verify::Part;
 use efface::evidence::checkpoint::Checkpoint;
@@ -73,6 +73,17 @@ impl Story {
         self.set(at, "metadata.status", json!(status));
     }
 
+    fn append_move(&mut self, status: &str) {
+        self.insert_move(self.events.len(), status);
+    }
+
+    /// Tells the same from after the beginning on, as the bundle of a time does.
+    fn begin_late(&mut self) {
+        let first = self.events.remove(self.at("create", None));
+        let text = |name: &str| first.text(name).map(str::to_owned);
+        self.manifest.scope = Scope { job: None, shop: text("shopDomain"), from: text("createdAt"), to: None };
+    }
+
     /// The bundle of a log that holds these entries and no others, signed with the house's keys.
     fn forged(self, house: &House) -> Vec<u8> {
         let keyring = Keyring::load(Path::new(&house.keys_file())).unwrap();
@@ -111,7 +122,7 @@ impl Story {
 type Lie = (&'static str, fn(&mut Story));
 
 /// About a job that was erased at once.
-const OF_ONE_LIFE: [Lie; 24] = [
+const OF_ONE_LIFE: [Lie; 36] = [
     ("begins twice", |s| s.events.insert(1, s.events[s.at("create", None)].clone())),
     ("never begins", |s| drop(s.events.remove(s.at("create", None)))),
     ("ends twice", |s| s.events.push(s.events[s.end()].clone())),
@@ -145,10 +156,84 @@ const OF_ONE_LIFE: [Lie; 24] = [
     ("lacks its receipt", |s| s.receipts.as_mut().unwrap().clear()),
     ("has a receipt, and no end", |s| drop(s.events.remove(s.end()))),
     ("has a receipt, and nothing else", |s| s.events.clear()),
+    ("is completed, and retried", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!(2));
+        s.append_move("retrying");
+        s.set(s.events.len() - 1, "metadata.attempts", json!(1));
+    }),
+    ("is completed, held and released", |s| {
+        s.append_move("held");
+        s.append_move("queued");
+    }),
+    ("is retried before it begins", |s| {
+        s.receipts = None;
+        s.insert_move(0, "retrying");
+        s.set(0, "metadata.attempts", json!(1));
+        s.set(s.end(), "metadata.attempts", json!(2));
+    }),
+    ("is completed by an update, and has no receipt", |s| {
+        s.events.remove(s.end());
+        s.append_move("completed");
+        s.receipts.as_mut().unwrap().clear();
+    }),
+    ("is completed by an update, and began before", |s| {
+        s.events.remove(s.end());
+        s.append_move("completed");
+        s.begin_late();
+        s.receipts.as_mut().unwrap().clear();
+    }),
+    ("counts its attempts to the end of numbers, and from 0 again", |s| {
+        s.receipts = None;
+        s.events.remove(s.end());
+        for attempts in [u64::MAX, 0] {
+            s.append_move("retrying");
+            s.set(s.events.len() - 1, "metadata.attempts", json!(attempts));
+        }
+        s.begin_late();
+    }),
+    ("counts its attempts to the end of numbers, and ends", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!(0));
+        s.insert_move(s.end(), "retrying");
+        s.set(s.at("update", Some("retrying")), "metadata.attempts", json!(u64::MAX));
+        s.begin_late();
+    }),
+    ("comes to something that there is not", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.outcome", json!("vanished"));
+    }),
+    ("comes to null", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.outcome", Value::Null);
+    }),
+    ("is erased, and was not executed", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.outcome", json!("not_executed"));
+    }),
+    ("is erased by an export", |s| {
+        s.receipts = None;
+        s.set(s.end(), "action", json!("export"));
+    }),
+    ("is of a type that there is not", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.jobType", json!(["vanish"]));
+        s.set(s.at("create", None), "metadata.jobType", json!(["vanish"]));
+    }),
+];
+
+/// True stories that begin in the middle.
+const TOLD_LATE: [Lie; 2] = [
+    ("ends after attempts that were told before", |s| s.set(s.end(), "metadata.attempts", json!(3))),
+    ("is released after attempts that were told before", |s| {
+        s.set(s.end(), "metadata.attempts", json!(3));
+        s.insert_move(s.end(), "queued");
+        s.set(s.at("update", Some("queued")), "metadata.from", json!("held"));
+    }),
 ];
 
 /// About a job that was withdrawn.
-const OF_A_WITHDRAWN_JOB: [Lie; 3] = [
+const OF_A_WITHDRAWN_JOB: [Lie; 5] = [
     ("is erased instead", |s| {
         let end = s.at("update", Some("cancelled"));
         s.set(end, "action", json!("delete"));
@@ -164,6 +249,13 @@ const OF_A_WITHDRAWN_JOB: [Lie; 3] = [
     ("goes on afterwards", |s| {
         let end = s.at("update", Some("cancelled"));
         s.events.push(s.events[end].clone());
+    }),
+    ("is queued afterwards", |s| {
+        s.forget(s.at("update", Some("cancelled")), "metadata.from");
+        s.append_move("queued");
+    }),
+    ("began as a job of another type than its receipt's", |s| {
+        s.set(s.at("create", None), "metadata.jobType", json!("customer_redact"));
     }),
 ];
 
@@ -181,6 +273,14 @@ async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verif
             tell(&mut story);
             assert_eq!(cases.add(&story.forged(&house)), Some(Part::Ledger), "a job that {lie}");
         }
+    }
+    let base = house.bundle(&jobs[0], &Wishes::default()).await;
+    for (what, tell) in TOLD_LATE {
+        let mut story = Story::of(&base);
+        story.receipts = None;
+        tell(&mut story);
+        story.begin_late();
+        assert_eq!(cases.add(&story.forged(&house)), None, "a job that {what}");
     }
     // Two jobs of one delivery; receipts, which would tell, are left out.
     let wishes = Wishes { without_receipts: true, ..Wishes::default() };

@@ -36,8 +36,11 @@ async fn a_bundle_is_exported_here_and_verified_elsewhere() {
     let theirs = python(desk.path(), &["e.zip", "--key", "efface.pub"]);
     assert_eq!((theirs.status.code(), text(&theirs.stdout), text(&theirs.stderr)), (Some(0), expected, ""));
     let enclosed = efface(desk.path(), &[], &["verify", "e.zip"]);
-    assert_eq!((enclosed.status.code(), text(&enclosed.stdout)), (Some(0), expected));
+    let untrusted = format!("{expected}  - Keys: enclosed, not trusted\n");
+    assert_eq!((enclosed.status.code(), text(&enclosed.stdout)), (Some(0), untrusted.as_str()));
     assert!(text(&enclosed.stderr).contains("NO KEY FROM OUTSIDE"));
+    let theirs = python(desk.path(), &["e.zip"]);
+    assert_eq!((theirs.status.code(), text(&theirs.stdout)), (Some(0), untrusted.as_str()));
     let mut bundle = std::fs::read(desk.path().join("e.zip")).unwrap();
     let middle = bundle.len() / 2;
     bundle[middle] ^= 1;
@@ -46,6 +49,27 @@ async fn a_bundle_is_exported_here_and_verified_elsewhere() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stdout).starts_with("✗ Verification FAILED\n  - Container: "), "{}", text(&refused.stdout));
     assert_eq!(python(desk.path(), &["bad.zip", "--key", "efface.pub"]).status.code(), Some(3));
+    // One whose first bytes are lost is still told by its name; without one, it is said what it is not.
+    std::fs::write(desk.path().join("headless.zip"), &bundle[4..]).unwrap();
+    std::fs::write(desk.path().join("headless"), &bundle[4..]).unwrap();
+    for (name, part) in [("headless.zip", "Container: "), ("headless", "Envelope: it begins neither as a receipt")] {
+        let refused = efface(desk.path(), &[], &["verify", name, "--key", "efface.pub"]);
+        let told = format!("✗ Verification FAILED\n  - {part}");
+        assert_eq!(refused.status.code(), Some(3), "{name}");
+        assert!(text(&refused.stdout).starts_with(&told), "{}", text(&refused.stdout));
+    }
+    // A true bundle and zeros behind it, to three times what a bundle may have: refused with less memory than reading it takes.
+    std::fs::copy(desk.path().join("e.zip"), desk.path().join("large.zip")).unwrap();
+    let large = std::fs::OpenOptions::new().write(true).open(desk.path().join("large.zip")).unwrap();
+    large.set_len(3 << 30).unwrap();
+    let refused = Command::new("sh")
+        .args(["-c", "ulimit -v 900000; exec \"$0\" verify large.zip --key efface.pub", env!("CARGO_BIN_EXE_efface")])
+        .current_dir(desk.path())
+        .output()
+        .unwrap();
+    let told = "✗ Verification FAILED\n  - Container: it is too large\n";
+    assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(3), told), "{}", text(&refused.stderr));
+    assert_eq!(python(desk.path(), &["large.zip", "--key", "efface.pub"]).status.code(), Some(3));
     let none = efface(desk.path(), &env, &["export", "gdpr_0", "--output", "none.zip"]);
     assert_eq!(none.status.code(), Some(1));
     assert!(!desk.path().join("none.zip").exists());

@@ -6,12 +6,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use efface::evidence::receipt::{Duty, Ending};
+use efface::evidence::statement::Policy;
+use efface::webhook::Topic;
+use entity::gdpr_job::{JobType, Outcome};
+use entity::source::Source;
 use regex::Regex;
 use serde_json::Value;
 
 use super::payload;
 use crate::docs::text;
-use crate::house::House;
+use crate::house::{House, signer};
 
 pub const SCHEMA: &str = "docs/schemas/receipt-v1.json";
 
@@ -135,4 +140,55 @@ both_databases! {
         }
         assert!(added > 50 && removed > 200, "{added} {removed}");
     }
+}
+
+/// The texts that the schema allows there.
+fn allowed(validator: &Validator, path: &str) -> Vec<String> {
+    serde_json::from_value(validator.root.pointer(path).unwrap_or_else(|| panic!("no {path}")).clone()).unwrap()
+}
+
+#[test]
+fn the_schema_and_the_page_know_every_source_that_a_receipt_may_name() {
+    let (validator, signer) = (Validator::read(), signer());
+    let at = efface::clock::Clock::system().now();
+    for source in Source::ALL {
+        let duty = Duty {
+            job_id: "gdpr_0123456789abcdef0123456789abcdef",
+            job_type: JobType::ShopRedact,
+            topic: Topic::ShopRedact.as_str(),
+            provider: "shopify",
+            source: *source,
+            shop_domain: "ada.example",
+            shop_id: None,
+            webhook_id: "w",
+            event_id: None,
+            payload: &Value::Null,
+            attempts: 0,
+            received_at: at,
+            due_at: at,
+        };
+        let receipt = signer.sign(&duty, Ending::NotExecuted, Policy::default(), Vec::new(), at).unwrap();
+        let receipt: Value = serde_json::from_slice(&payload(&receipt.envelope)).unwrap();
+        assert_eq!(validator.problem(&validator.root, &receipt, ""), None, "{source}");
+    }
+    let page = text::read("docs/receipt-format.md");
+    let line = page.lines().find(|line| line.starts_with("| `request.provider`, `source`")).unwrap();
+    for source in Source::ALL {
+        assert!(line.contains(&format!("`{source}`")), "{source}");
+    }
+}
+
+#[test]
+fn the_schema_lists_what_the_enums_list() {
+    let validator = Validator::read();
+    let texts = |all: &[&'static str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let request = "/$defs/request/properties";
+    let sources: Vec<_> = Source::ALL.iter().map(|source| source.as_str()).collect();
+    assert_eq!(allowed(&validator, &format!("{request}/source/enum")), texts(&sources));
+    let types: Vec<_> = JobType::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(allowed(&validator, &format!("{request}/jobType/enum")), texts(&types));
+    let duties: Vec<_> = Topic::ALL.iter().filter(|topic| topic.is_duty()).map(|topic| topic.as_str()).collect();
+    assert_eq!(allowed(&validator, &format!("{request}/topic/enum")), texts(&duties));
+    let outcomes: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
+    assert_eq!(allowed(&validator, "/properties/predicate/properties/outcome/enum"), texts(&outcomes));
 }
