@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{AppError, data_map, open_store, open_stores};
+use crate::app::{AppError, data_map, open_log, open_store, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::Keyring;
@@ -139,6 +139,9 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         n if config.database.auto_migrate => findings.good("migrations", format!("{n} pending; `serve` applies them")),
         n => findings.bad("migrations", false, format!("{n} pending; run `efface migrate up`")),
     }
+    if pending == 0 {
+        check_log(config, store, findings).await;
+    }
     match open_stores(config, store).await {
         Ok(stores) => {
             let tables: usize = stores.maps().map(|map| map.tables.len() + usize::from(map.shop.is_some())).sum();
@@ -172,6 +175,16 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
         }
         Ok(_) => findings.good("clock", "agrees with the database's"),
         Err(error) => findings.bad("clock", false, error.to_string()),
+    }
+}
+
+/// Whether the audit log is what was signed of it, with every entry that it must have.
+async fn check_log(config: &Config, store: &Store, findings: &mut Findings) {
+    // Before the first `serve` there is no key, and nothing signed.
+    let Some(keyring) = config.keys_file().and_then(|file| Keyring::load(&file).ok()) else { return };
+    match open_log(config, store, &Clock::system(), &keyring).check().await {
+        Ok(()) => findings.good("audit log", "whole, and as it was signed"),
+        Err(error) => findings.bad("audit log", false, error.to_string()),
     }
 }
 
