@@ -128,7 +128,7 @@ impl Failures {
             return true;
         }
         self.repeats = self.repeats.saturating_add(1);
-        self.repeats.is_power_of_two() && self.repeats < Self::EVERY || self.repeats % Self::EVERY == 0
+        self.repeats.is_power_of_two() && self.repeats < Self::EVERY || self.repeats.is_multiple_of(Self::EVERY)
     }
 }
 
