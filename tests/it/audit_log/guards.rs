@@ -225,10 +225,8 @@ on_postgres! {
         house.tend().await.unwrap();
         house.append(1).await;
         let roles = crate::docs::text::read("deploy/postgres/roles.sql");
-        let app: String = migration::REFERENCE_TABLES
-            .iter()
-            .map(|table| format!(r#"GRANT SELECT, UPDATE, DELETE ON "{table}" TO efface_writer, efface_keeper;"#))
-            .collect();
+        let app = migration::REFERENCE_TABLES.join(r#"",""#);
+        let app = format!(r#"GRANT SELECT, UPDATE, DELETE ON "{app}" TO efface_writer, efface_keeper;"#);
         house.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; {app} COMMIT")).await;
         let folder = tempfile::tempdir().unwrap();
         let join = if house.url().contains('?') { "&" } else { "?" };

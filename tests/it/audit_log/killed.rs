@@ -53,8 +53,8 @@ fn spawn(house: &House) -> Child {
 
 both_databases! {
     async fn processes_that_are_killed_while_they_append_place_sign_and_prune_leave_a_log_that_verifies(house: House) {
-        house.long_ago();
         const ROUNDS: usize = 12;
+        house.long_ago();
         let (mut leaves, mut appended) = (BTreeMap::new(), 0);
         for round in 0..ROUNDS {
             let from = house.log().head().await.unwrap();
