@@ -45,10 +45,10 @@ use crate::suppression::{Suppression, Tombstones};
 use crate::webhook::Secrets;
 
 pub use error::AppError;
-use open::{build_holds, exporter, open_log, packages};
+use open::{build_holds, exporter, packages};
 pub use open::{
-    data_map_text, load_keys, open_bundles, open_holds, open_packages, open_store, open_stores, prepare_tables,
-    read_data_map, suppression_settings,
+    data_map_text, load_keys, open_bundles, open_holds, open_log, open_packages, open_store, open_stores,
+    prepare_tables, read_data_map, suppression_settings,
 };
 pub use rewrap::rewrap;
 pub use signer::signer;

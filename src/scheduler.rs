@@ -86,24 +86,49 @@ pub async fn keep_log(log: Log, every: Duration, shutdown: Shutdown) {
     // Oftener than it is signed, so that what is due is signed on time.
     let mut ticks = tokio::time::interval((every / 4).clamp(Duration::from_millis(250), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_refused = false;
+    let mut failures = Failures::default();
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         let kept = match shutdown.run_until_cancelled(Box::pin(log.tend())).await {
             None => return,
             Some(Err(error)) => Err(error),
-            Some(Ok(_)) => log.measure().await.map_err(LogError::from),
+            Some(Ok(_)) => Ok(()),
         };
-        let was_refused = std::mem::replace(&mut is_refused, matches!(&kept, Err(error) if error.is_contradiction()));
-        metrics::gauge!("efface_audit_log_refused").set(f64::from(u8::from(is_refused)));
+        // Also when nothing is signed: the age of the latest checkpoint tells it.
+        let measured = log.measure().await.map_err(LogError::from);
+        let kept = kept.and(measured);
+        let stands_still = matches!(&kept, Err(error) if error.needs_a_person());
+        metrics::gauge!("efface_audit_log_refused").set(f64::from(u8::from(stands_still)));
         match kept {
-            Err(error) if is_refused && !was_refused => {
+            Ok(()) => failures = Failures::default(),
+            Err(error) if !failures.is_worth_a_line(&error.to_string()) => {}
+            Err(error) if stands_still => {
                 tracing::error!(error = %error, "the audit log is not signed any more: a person must act");
             }
-            Err(error) if !is_refused => {
-                tracing::warn!(error = %error, "the audit log could not be kept; it is tried again");
-            }
-            _ => {}
+            Err(error) => tracing::warn!(error = %error, "the audit log could not be kept; it is tried again"),
         }
+    }
+}
+
+/// Which failures of a round that comes several times a second are logged: the first, one that is another, and of those that
+/// repeat the 2nd, 4th, 8th and so on, up to every [`Failures::EVERY`]th.
+#[derive(Debug, Default)]
+struct Failures {
+    told: String,
+    repeats: u32,
+}
+
+impl Failures {
+    /// Some minutes, with a round every 250 ms.
+    const EVERY: u32 = 1_024;
+
+    fn is_worth_a_line(&mut self, told: &str) -> bool {
+        if self.repeats == 0 || self.told != told {
+            told.clone_into(&mut self.told);
+            self.repeats = 1;
+            return true;
+        }
+        self.repeats = self.repeats.saturating_add(1);
+        self.repeats.is_power_of_two() && self.repeats < Self::EVERY || self.repeats.is_multiple_of(Self::EVERY)
     }
 }
 
@@ -114,4 +139,18 @@ async fn count_open_jobs(store: &Store) -> Result<(), crate::store::StoreError> 
         metrics::gauge!("efface_open_jobs", "status" => status).set(f64::from(u32::try_from(jobs).unwrap_or(u32::MAX)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_repeats_is_logged_ever_less_often_and_another_at_once() {
+        let mut failures = Failures::default();
+        let logged: Vec<u32> = (1..5_000).filter(|_| failures.is_worth_a_line("one")).collect();
+        assert_eq!(logged, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 3_072, 4_096]);
+        assert!(failures.is_worth_a_line("another"));
+        assert!(failures.is_worth_a_line("one"));
+    }
 }

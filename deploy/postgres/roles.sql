@@ -5,8 +5,9 @@
 -- Then make a login for each process and put it into its role:
 --   CREATE ROLE efface_web LOGIN PASSWORD '…' IN ROLE efface_writer;       for --role http,worker
 --   CREATE ROLE efface_clock LOGIN PASSWORD '…' IN ROLE efface_keeper;     for --role scheduler
+--   CREATE ROLE efface_reader LOGIN PASSWORD '…' IN ROLE efface_auditor;   for efface export and efface audit
 -- With these roles set database.auto_migrate = false: only the owner migrates. The app's own tables, which the data map
--- names, are the app's to grant: SELECT, UPDATE and DELETE on them, for efface_writer.
+-- names, are the app's to grant: SELECT, UPDATE and DELETE on them, for efface_writer and efface_keeper.
 
 DO $$
 BEGIN
@@ -20,7 +21,18 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
   "GDPRJob", "WebhookLog", "DeletionReceipt", "RetentionRun", "SchedulerLease", "LegalHold", "Suppression", "SuppressionKey",
   "SuppressionDigest", "ExportPackage", "ExportPart", "SealingKey"
   TO efface_writer, efface_keeper;
-GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper;
+
+-- Every process looks first whether all migrations are applied: those of Efface, and those of the reference app where it is.
+GRANT SELECT ON efface_migrations TO efface_writer, efface_keeper, efface_auditor;
+DO $$
+BEGIN
+  IF to_regclass('efface_reference_migrations') IS NOT NULL THEN
+    GRANT SELECT ON efface_reference_migrations TO efface_writer, efface_keeper, efface_auditor;
+  END IF;
+END $$;
+
+-- An auditor exports evidence: the log, and the receipts.
+GRANT SELECT ON "DeletionReceipt" TO efface_auditor;
 
 -- The log: a writer appends and reads, and that is all. It cannot even give an entry a place. An auditor's reading is an
 -- entry as well.

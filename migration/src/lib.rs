@@ -22,11 +22,17 @@ mod m20261121_000010_audit_tree;
 mod m20261121_000012_row_storage;
 mod m20261121_000020_audit_order;
 mod m20261121_000021_audit_spans;
+mod m20261122_000001_audit_guards;
 mod r20261121_000001_reference_app;
 
 use sea_orm_migration::prelude::*;
 
 pub use run::{Applied, MigrationError, MigrationState, OWN_TABLES, REFERENCE_TABLES, down, status, up};
+
+/// The list of Efface's own steps that are applied.
+const OWN_STEPS: &str = "efface_migrations";
+/// That of the reference app's.
+const REFERENCE_STEPS: &str = "efface_reference_migrations";
 
 /// Efface's own tables.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +53,12 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_row_storage::Migration),
             Box::new(m20261121_000020_audit_order::Migration),
             Box::new(m20261121_000021_audit_spans::Migration),
+            Box::new(m20261122_000001_audit_guards::Migration),
         ]
     }
 
     fn migration_table_name() -> DynIden {
-        "efface_migrations".into_iden()
+        OWN_STEPS.into_iden()
     }
 }
 
@@ -65,6 +72,6 @@ impl MigratorTrait for ReferenceMigrator {
     }
 
     fn migration_table_name() -> DynIden {
-        "efface_reference_migrations".into_iden()
+        REFERENCE_STEPS.into_iden()
     }
 }

@@ -1,11 +1,11 @@
 //! Applies, reverts and lists the steps of both migrators.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend, Statement};
 use sea_orm_migration::{Migration, MigrationStatus};
 
 use crate::lock::begin_alone;
-use crate::{Migrator, ReferenceMigrator};
+use crate::{Migrator, OWN_STEPS, REFERENCE_STEPS, ReferenceMigrator};
 
 /// Why the schema could not be changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum MigrationError {
     /// Another process kept the SQLite file locked.
     #[error("the database file stayed locked by another process; try again when it is done")]
     Busy,
+    /// The list of applied steps is there, and the role may not read it.
+    #[error("this database role may not read the list of applied migrations: it lacks SELECT on {0}")]
+    Unreadable(&'static str),
     /// The database refused, or its list of applied steps names one that this program does not know (it is older).
     #[error("the schema could not be brought in step")]
     Database(#[from] DbErr),
@@ -83,13 +86,29 @@ pub async fn down(db: &DatabaseConnection, reference: bool, steps: Option<u32>) 
 /// Lists every step in order, and whether it is applied. Reads only: neither locks nor creates anything.
 ///
 /// # Errors
-/// [`MigrationError::Database`].
+/// [`MigrationError::Unreadable`] or [`MigrationError::Database`].
 pub async fn status(db: &DatabaseConnection, reference: bool) -> Result<Vec<MigrationState>, MigrationError> {
+    require_readable(db, OWN_STEPS).await?;
+    if reference {
+        require_readable(db, REFERENCE_STEPS).await?;
+    }
     let mut states = states(Migrator::get_migration_with_status_read_only(db).await?, false);
     if reference {
         states.extend(self::states(ReferenceMigrator::get_migration_with_status_read_only(db).await?, true));
     }
     Ok(states)
+}
+
+/// A list that may not be read looks as if it were not there, and every step pending.
+async fn require_readable(db: &DatabaseConnection, table: &'static str) -> Result<(), MigrationError> {
+    let backend = db.get_database_backend();
+    if backend != DbBackend::Postgres {
+        return Ok(());
+    }
+    let sql = r#"SELECT coalesce(has_table_privilege(to_regclass($1), 'SELECT'), true) AS "may""#;
+    let row = db.query_one_raw(Statement::from_sql_and_values(backend, sql, [table.into()])).await?;
+    let may = row.map_or(Ok(true), |row| row.try_get("", "may"))?;
+    if may { Ok(()) } else { Err(MigrationError::Unreadable(table)) }
 }
 
 fn states(migrations: Vec<Migration>, reference: bool) -> Vec<MigrationState> {

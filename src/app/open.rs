@@ -207,7 +207,8 @@ pub(super) fn exporter(config: &Config, stores: &Stores, keys: &ContentKeys) -> 
     Exporter::new(stores.clone(), keys.clone(), config.export.keep_days, readers)
 }
 
-pub(super) fn open_log(config: &Config, store: &Store, clock: &Clock, keyring: &Keyring) -> Log {
+/// The audit log, as a process with this configuration keeps it.
+pub fn open_log(config: &Config, store: &Store, clock: &Clock, keyring: &Keyring) -> Log {
     let settings = LogSettings { sign_every: config.evidence.checkpoint_every, file: config.checkpoint_file() };
     Log::new(store.clone(), clock.clone(), keyring, settings)
 }

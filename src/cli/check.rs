@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{AppError, data_map, open_store, open_stores};
+use crate::app::{AppError, data_map, open_log, open_store, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::{ContentKeys, Keyring};
@@ -141,6 +141,7 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
     }
     if pending == 0 {
         check_keys_fit(config, store, findings).await;
+        check_log(config, store, findings).await;
     }
     match open_stores(config, store).await {
         Ok(stores) => {
@@ -188,6 +189,16 @@ async fn check_keys_fit(config: &Config, store: &Store, findings: &mut Findings)
         Ok(true) => {}
         Ok(false) => findings.bad("keys", true, told(AppError::OtherKeys(file))),
         Err(error) => findings.bad("keys", false, error.to_string()),
+    }
+}
+
+/// Whether the audit log is what was signed of it, with every entry that it must have.
+async fn check_log(config: &Config, store: &Store, findings: &mut Findings) {
+    // Before the first `serve` there is no key, and nothing signed.
+    let Some(keyring) = config.keys_file().and_then(|file| Keyring::load(&file).ok()) else { return };
+    match open_log(config, store, &Clock::system(), &keyring).check().await {
+        Ok(()) => findings.good("audit log", "whole, and as it was signed"),
+        Err(error) => findings.bad("audit log", false, error.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod error;
 mod file;
+mod minimum;
 mod prune;
 mod read;
 mod sequence;

@@ -33,8 +33,8 @@ async fn checkpoint(State(log): State<Log>) -> Result<Response, Problem> {
 }
 
 async fn minimum_index(State(log): State<Log>) -> Result<Response, Problem> {
-    let head = log.head().await.map_err(|error| unavailable(error.into()))?;
-    Ok(answer(TEXT, FOR_SECONDS, head.policy.ok_or(Problem::NotFound)?))
+    let note = log.minimum_note().await.map_err(unavailable)?.ok_or(Problem::NotFound)?;
+    Ok(answer(TEXT, FOR_SECONDS, note))
 }
 
 async fn tile(State(log): State<Log>, Path(path): Path<String>) -> Result<Response, Problem> {

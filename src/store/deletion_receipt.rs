@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use entity::deletion_receipt::{Column, Entity, Model};
 use entity::gdpr_job::{JobType, Outcome};
-use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, Statement};
+use sea_orm::{
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Statement,
+};
 
 use sha2::{Digest as _, Sha256};
 
@@ -67,4 +70,22 @@ pub async fn insert(conn: &impl ConnectionTrait, receipts: Vec<NewReceipt>) -> R
 /// When the database refuses or does not answer, or the row does not read back.
 pub async fn of_job(conn: &impl ConnectionTrait, job_id: &str) -> Result<Option<Model>, StoreError> {
     Ok(Entity::find().filter(Column::JobId.eq(job_id)).one(conn).await?)
+}
+
+/// Up to `limit` receipts of a shop that were signed from an instant to before another.
+///
+/// # Errors
+/// As [`of_job`].
+pub async fn of_shop(
+    conn: &impl ConnectionTrait,
+    shop: &str,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let within = Condition::all()
+        .add(Column::ShopDomain.eq(shop))
+        .add_option(from.map(|from| Column::CreatedAt.gte(from)))
+        .add_option(to.map(|to| Column::CreatedAt.lt(to)));
+    Ok(Entity::find().filter(within).order_by_asc(Column::JobId).limit(limit).all(conn).await?)
 }

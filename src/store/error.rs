@@ -131,6 +131,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the database role lacks the right.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Refused(why) if why.starts_with("code 42501"))
+    }
+
     /// Whether a trigger was in the way of a statement that deletes from several tables.
     pub fn is_entangled(&self) -> bool {
         match self {

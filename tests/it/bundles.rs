@@ -3,6 +3,7 @@
 mod clocks;
 mod forged;
 mod insider;
+mod missing;
 mod mutations;
 mod program;
 mod pypi;

@@ -892,7 +892,7 @@ def check_ledger(events, late, receipts):
             receipt = receipts.get(job)
             if end and receipt is None:
                 wrong("its receipt is missing")
-            if receipt and not end and not late:
+            if receipt and not end:
                 wrong("it has a receipt, and has not ended")
             if end and receipt:
                 check_end(facts, end, tries, receipt, wrong)

@@ -9,6 +9,10 @@ CREATE TABLE "AuditCheckpoint" (
 );
 CREATE TRIGGER "AuditCheckpoint_guard_delete" BEFORE DELETE ON "AuditCheckpoint"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditCheckpoint_guard_insert" BEFORE INSERT ON "AuditCheckpoint"
+       WHEN EXISTS (SELECT 1 FROM "AuditCheckpoint" AS c WHERE c."origin" = NEW."origin" AND c."size" = NEW."size")
+         OR EXISTS (SELECT 1 FROM "AuditCheckpoint" AS c WHERE c.rowid = NEW.rowid)
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditCheckpoint_guard_update" BEFORE UPDATE ON "AuditCheckpoint"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
@@ -27,7 +31,8 @@ CREATE TABLE "AuditLog" (
     "salt" blob NOT NULL CHECK (length("salt") = 32));
 CREATE TRIGGER "AuditLog_guard_delete" BEFORE DELETE ON "AuditLog"
        WHEN NOT coalesce((
-         SELECT OLD."ordinal" < s."firstOrdinal" + s."length"
+         SELECT julianday(OLD."createdAt") < julianday('now') - 179
+           AND OLD."ordinal" < s."firstOrdinal" + s."length"
            AND s."firstIndex" + OLD."ordinal" - s."firstOrdinal" < (SELECT "minimumIndex" FROM "AuditTree")
          FROM "AuditSpan" AS s WHERE s."firstOrdinal" <= OLD."ordinal" ORDER BY s."firstOrdinal" DESC LIMIT 1), false)
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
@@ -48,6 +53,8 @@ CREATE TRIGGER "AuditSpan_guard" BEFORE UPDATE ON "AuditSpan"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditSpan_guard_delete" BEFORE DELETE ON "AuditSpan"
        WHEN OLD."firstIndex" + OLD."length" > (SELECT "minimumIndex" FROM "AuditTree")
+         OR EXISTS (SELECT 1 FROM "AuditLog" AS a
+                    WHERE a."ordinal" >= OLD."firstOrdinal" AND a."ordinal" < OLD."firstOrdinal" + OLD."length")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditSpan_guard_insert" BEFORE INSERT ON "AuditSpan"
        WHEN NOT (NEW."length" >= 1 AND NEW."firstIndex" >= (SELECT "minimumIndex" FROM "AuditTree")
@@ -60,6 +67,9 @@ CREATE TRIGGER "AuditSpan_guard_insert" BEFORE INSERT ON "AuditSpan"
                          WHERE s."firstOrdinal" >= NEW."firstOrdinal" AND s."firstOrdinal" < NEW."firstOrdinal" + NEW."length")
          AND coalesce((SELECT s."firstOrdinal" + s."length" FROM "AuditSpan" AS s WHERE s."firstOrdinal" < NEW."firstOrdinal"
                        ORDER BY s."firstOrdinal" DESC LIMIT 1) <= NEW."firstOrdinal", true))
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditSpan_guard_replace" BEFORE INSERT ON "AuditSpan"
+       WHEN EXISTS (SELECT 1 FROM "AuditSpan" WHERE rowid = NEW.rowid)
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE UNIQUE INDEX "AuditSpan_firstOrdinal_key" ON "AuditSpan" ("firstOrdinal");
 
@@ -75,6 +85,11 @@ CREATE TRIGGER "AuditTile_guard" BEFORE UPDATE ON "AuditTile"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditTile_guard_delete" BEFORE DELETE ON "AuditTile"
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditTile_guard_insert" BEFORE INSERT ON "AuditTile"
+       WHEN EXISTS (SELECT 1 FROM "AuditTile" AS t WHERE t."level" = NEW."level" AND t."number" = NEW."number"
+                    AND substr(NEW."hashes", 1, length(t."hashes")) IS NOT t."hashes")
+         OR EXISTS (SELECT 1 FROM "AuditTile" AS t WHERE t.rowid = NEW.rowid)
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 CREATE TABLE "AuditTree" (
     "id" text NOT NULL PRIMARY KEY,
@@ -84,10 +99,14 @@ CREATE TABLE "AuditTree" (
     "policy" text NULL ,
     "settled" integer NOT NULL DEFAULT 0);
 CREATE TRIGGER "AuditTree_guard" BEFORE UPDATE ON "AuditTree"
-       WHEN NEW."id" IS NOT OLD."id" OR NEW."size" < OLD."size" OR NEW."minimumIndex" < OLD."minimumIndex"
-         OR NEW."minimumIndex" > NEW."size"
+       WHEN NEW."id" IS NOT OLD."id" OR NEW."origin" IS NOT OLD."origin" OR NEW."size" < OLD."size"
+         OR NEW."minimumIndex" < OLD."minimumIndex" OR NEW."minimumIndex" > NEW."size"
+         OR (NEW."minimumIndex" <> OLD."minimumIndex"
+             AND instr(coalesce(NEW."policy", ''), char(10) || 'minimum-index ' || NEW."minimumIndex" || char(10)) = 0)
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER "AuditTree_guard_delete" BEFORE DELETE ON "AuditTree"
+       BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER "AuditTree_guard_insert" BEFORE INSERT ON "AuditTree" WHEN EXISTS (SELECT 1 FROM "AuditTree")
        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 CREATE TABLE "ConversionJob" (

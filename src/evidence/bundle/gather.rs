@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::deletion_receipt::Model as Receipt;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::build::{self, Contents};
@@ -19,10 +20,12 @@ use crate::evidence::log::{Filter, Log, LogError};
 use crate::evidence::receipt::{self, Signer};
 use crate::redaction::{Engine, Policy};
 use crate::store::audit_log::query;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, deletion_receipt};
 
 /// Entries read at once.
 const PAGE: u64 = 8_192;
+/// Entries of one job at one instant: it has one.
+const ENTRIES_AT_ONCE: u64 = 100;
 /// Entries of one bundle at most.
 pub const EVENTS_MAX: usize = 500_000;
 
@@ -71,7 +74,7 @@ impl Bundles {
         Self { store, log, signer, data_map }
     }
 
-    /// All entries of a job, and its receipt.
+    /// All entries of a job, and its receipt, also when its end is pruned.
     ///
     /// # Errors
     /// [`BundleError`].
@@ -99,15 +102,24 @@ impl Bundles {
     }
 
     async fn bundle(&self, filter: Filter, scope: Scope, wishes: &Wishes<'_>) -> Result<Vec<u8>, BundleError> {
-        self.log.tend().await?;
-        let checkpoint = self.log.latest().await?.ok_or(BundleError::Nothing)?;
-        let (minimum_index, size) = (self.log.head().await?.minimum_index, checkpoint.checkpoint().size);
-        let withholder = wishes.redact.map(|(policy, engine)| Withholder::new(policy, engine));
-        let events = self.events(&filter, minimum_index, size, withholder).await?;
-        if events.indices().is_empty() && self.is_too_new(&filter).await? {
-            return Err(BundleError::Nothing);
+        match self.log.tend().await {
+            // An auditor's role may not place or sign: what is signed by now is what there is.
+            Err(LogError::Store(error)) if error.is_denied() => self.log.require_signed().await?,
+            tended => drop(tended?),
         }
-        let receipts = if wishes.without_receipts { None } else { Some(self.receipts(&scope, &events).await?) };
+        let checkpoint = self.log.latest().await?.ok_or(BundleError::Nothing)?;
+        let size = checkpoint.checkpoint().size;
+        let (minimum_index, events) = loop {
+            let minimum_index = self.log.minimum_of(&self.log.head().await?)?;
+            let withholder = wishes.redact.map(|(policy, engine)| Withholder::new(policy, engine));
+            let events = self.events(&filter, minimum_index, size, withholder).await?;
+            // The manifest says that nothing was left out: an entry that is gone would not be missed by those that are read.
+            if self.log.is_whole(minimum_index, size).await? {
+                break (minimum_index, events);
+            }
+        };
+        let receipts =
+            if wishes.without_receipts { None } else { Some(self.receipts(&filter, minimum_index, &events).await?) };
         if events.indices().is_empty() && receipts.as_ref().is_none_or(BTreeMap::is_empty) {
             return Err(BundleError::Nothing);
         }
@@ -138,11 +150,6 @@ impl Bundles {
             earlier,
         };
         Ok(build::build(contents, &self.signer)?)
-    }
-
-    /// Whether entries are there that the signed tree does not hold yet. A receipt without them would look like a forgery.
-    async fn is_too_new(&self, filter: &Filter) -> Result<bool, StoreError> {
-        Ok(!query::list(self.store.db(), filter, None, 1).await?.is_empty())
     }
 
     /// Reads entries from the place `from` on, and withholds fields of them. The database looks for a page while the one before
@@ -183,20 +190,53 @@ impl Bundles {
         }
     }
 
-    /// The receipts of the jobs that ended among these entries; of a single job also when its entries are pruned.
-    async fn receipts(&self, scope: &Scope, events: &Told) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
-        let mut jobs: BTreeSet<String> = events.ends().keys().cloned().collect();
-        jobs.extend(scope.job.clone().filter(|_| events.indices().is_empty()));
-        jobs.retain(|id| names::is_id(id));
+    /// The receipts of the jobs that ended among these entries, and of those whose end is pruned.
+    async fn receipts(
+        &self,
+        filter: &Filter,
+        minimum_index: u64,
+        events: &Told,
+    ) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+        let jobs: BTreeSet<&String> = events.ends().keys().filter(|id| names::is_id(id)).collect();
         if jobs.len() > JOBS_MAX {
             return Err(BundleError::TooMany);
         }
         let mut receipts = BTreeMap::new();
         for id in jobs {
-            if let Some(envelope) = receipt::find(&self.store, &id).await? {
-                receipts.insert(id, envelope);
+            if let Some(envelope) = receipt::find(&self.store, id).await? {
+                receipts.insert(id.clone(), envelope);
             }
         }
-        Ok(receipts)
+        if minimum_index == 0 {
+            return Ok(receipts);
+        }
+        let in_scope = match (&filter.resource_id, &filter.shop_domain) {
+            (Some(id), _) => deletion_receipt::of_job(self.store.db(), id).await?.into_iter().collect(),
+            (None, shop) => {
+                let shop = shop.as_deref().unwrap_or_default();
+                deletion_receipt::of_shop(self.store.db(), shop, filter.from, filter.to, JOBS_MAX as u64 + 1).await?
+            }
+        };
+        for receipt in in_scope {
+            let is_new = names::is_id(&receipt.job_id) && !receipts.contains_key(&receipt.job_id);
+            if is_new && !self.has_unsigned_end(&receipt, minimum_index).await? {
+                receipts.insert(receipt.job_id, receipt.envelope);
+            }
+        }
+        if receipts.len() > JOBS_MAX { Err(BundleError::TooMany) } else { Ok(receipts) }
+    }
+
+    /// Whether the entry that ended a receipt's job is there, and the signed tree does not hold it yet: without that entry the
+    /// receipt would look like a forgery.
+    async fn has_unsigned_end(&self, receipt: &Receipt, minimum_index: u64) -> Result<bool, StoreError> {
+        let at = Filter {
+            resource_type: Some(JOBS.to_owned()),
+            resource_id: Some(receipt.job_id.clone()),
+            from: Some(receipt.created_at),
+            to: Some(receipt.created_at + TimeDelta::milliseconds(1)),
+            ..Filter::default()
+        };
+        let listed = query::list(self.store.db(), &at, None, ENTRIES_AT_ONCE).await?;
+        Ok(listed.iter().any(|listed| listed.index.is_none_or(|index| index >= minimum_index)))
     }
 }

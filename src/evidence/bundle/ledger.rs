@@ -227,7 +227,6 @@ fn life(facts: &[Fact], may_begin_late: bool, receipt: Told<'_>) -> Result<(), &
     match (receipt, ended) {
         (Told::LeftOut, _) | (Told::Missing, None) => Ok(()),
         (Told::Missing, Some(_)) => Err("it has ended, and its receipt is missing"),
-        (Told::Enclosed(_), None) if may_begin_late => Ok(()),
         (Told::Enclosed(_), None) => Err("it has a receipt, and has not ended"),
         (Told::Enclosed(enclosed), Some(end)) => receipt_fits(enclosed, facts, end, attempts),
     }

@@ -42,6 +42,17 @@ pub enum LogError {
     /// The tree has a hole.
     #[error("the audit log's tree has no hash at level {level}, number {index}")]
     NoHash { level: u8, index: u64 },
+    /// The minimum index is not the one that was signed: bodies may have been taken away by hand.
+    #[error(
+        "the audit log's minimum index is {used}, and the signed note beside it says {}: its tables were altered",
+        signed.map_or_else(|| "none".to_owned(), |signed| signed.to_string())
+    )]
+    OtherMinimum { used: u64, signed: Option<u64> },
+    /// Entries are gone that nobody has pruned.
+    #[error(
+        "the audit log lacks entries: of {places} places from {from} on, {bodies} have one;          none of them was pruned, so they were taken away by hand or lost"
+    )]
+    Missing { from: u64, places: u64, bodies: u64 },
     /// A task of ours ended in a panic, or at shutdown.
     #[error("the work was broken off")]
     BrokenOff,
@@ -62,7 +73,15 @@ impl LogError {
                 | Self::FileUnsigned { .. }
                 | Self::BadCheckpoint { .. }
                 | Self::NoHash { .. }
+                | Self::OtherMinimum { .. }
+                | Self::Missing { .. }
         )
+    }
+
+    /// Whether nothing will be signed until a person acts: a contradiction, a row of ours that is gone or does not read back, or a
+    /// checkpoint file that cannot be used.
+    pub fn needs_a_person(&self) -> bool {
+        self.is_contradiction() || matches!(self, Self::File { .. } | Self::Store(StoreError::Row { .. }))
     }
 
     /// Whether the database is away, as opposed to unwilling.

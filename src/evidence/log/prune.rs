@@ -82,7 +82,8 @@ impl Log {
             return Ok(head.minimum_index);
         };
         // A checkpoint with two lines more: whoever verifies checkpoints verifies it.
-        let extensions = vec![format!("minimum-index {minimum}"), format!("pruned-before {}", rfc3339(cutoff))];
+        let extensions =
+            vec![format!("{}{minimum}", super::minimum::LINE), format!("pruned-before {}", rfc3339(cutoff))];
         let policy = Checkpoint { extensions, ..signed.checkpoint().clone() }.sign(&self.key);
         if !audit_tree::raise_minimum(&*tx, head.minimum_index, minimum, policy.note()).await? {
             tx.rollback().await?;

@@ -92,7 +92,9 @@ impl Log {
             return Ok(None);
         }
         let width = usize::from(path.width);
-        let Some(level) = path.level else { return self.bundle(path.number * WIDTH, width, head.minimum_index).await };
+        let Some(level) = path.level else {
+            return self.bundle(path.number * WIDTH, width, self.minimum_of(&head)?).await;
+        };
         let tiles = audit_tree::tiles(self.store.db(), &[(level, path.number)]).await?;
         Ok(tiles.into_iter().next().and_then(|tile| tile.hashes.get(..width * 32).map(<[u8]>::to_vec)))
     }

@@ -33,6 +33,7 @@ impl Log {
         let filed = self.filed(&head).await?;
         self.require(&*tx, &head, stored.as_ref().map(|(signed, _)| signed), BY_TABLE).await?;
         self.require(&*tx, &head, filed.as_ref(), BY_FILE).await?;
+        self.minimum_of(&head)?;
         let size_of = |signed: Option<&SignedCheckpoint>| signed.map_or(0, |signed| signed.checkpoint().size);
         let (in_table, in_file) = (size_of(stored.as_ref().map(|(signed, _)| signed)), size_of(filed.as_ref()));
 
@@ -71,6 +72,7 @@ impl Log {
     /// Whether there is anything to sign, to bring in step or to refuse. Takes no lock: it is asked several times a second.
     async fn may_be_due(&self) -> Result<bool, LogError> {
         let head = audit_tree::head(self.store.db()).await?;
+        self.minimum_of(&head)?;
         let Some(latest) = audit_tree::latest(self.store.db(), &head.origin).await? else {
             return Ok(head.size > 0 || self.file.is_some());
         };
@@ -87,15 +89,16 @@ impl Log {
         TimeDelta::from_std(self.sign_every).unwrap_or(TimeDelta::MAX)
     }
 
-    /// Refuses when the tree contradicts what was signed: the table's latest checkpoint, or the file's.
+    /// Refuses when the tree contradicts what was signed: the table's latest checkpoint, the file's, or the minimum index.
     ///
     /// # Errors
-    /// [`LogError::RolledBack`], [`LogError::OtherRoot`], or that the file is not one of this log's.
+    /// [`LogError::RolledBack`], [`LogError::OtherRoot`], [`LogError::OtherMinimum`], or that the file is not one of this log's.
     pub(super) async fn require_unbroken(
         &self,
         conn: &impl ConnectionTrait,
         head: &Head,
     ) -> Result<Option<SignedCheckpoint>, LogError> {
+        self.minimum_of(head)?;
         let stored = audit_tree::latest(conn, &head.origin).await?.map(|row| self.of_row(&row)).transpose()?;
         self.require(conn, head, stored.as_ref(), BY_TABLE).await?;
         let filed = self.filed(head).await?;

@@ -95,7 +95,8 @@ impl ApiState {
             }
             Err(error) => {
                 tracing::error!(error = %error, "an evidence bundle could not be made");
-                Err(Problem::Unavailable)
+                let is_final = matches!(&error, BundleError::Log(error) if error.is_contradiction());
+                Err(if is_final { Problem::Internal } else { Problem::Unavailable })
             }
         }
     }

@@ -119,6 +119,31 @@ pub async fn first_from(conn: &impl ConnectionTrait, from: u64) -> Result<Option
     Ok(first.map(i64::unsigned_abs))
 }
 
+/// How many places spans have in a range, and how many of those have an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub places: u64,
+    pub bodies: u64,
+}
+
+/// Counts the places from `from` to before `to`, and their entries, in one look. Reads an index entry for each.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn count(conn: &impl ConnectionTrait, from: u64, to: u64) -> Result<Counted, StoreError> {
+    let sql = r#"SELECT CAST(coalesce(sum(k."length"),0) AS bigint) AS "places",
+          CAST(coalesce(sum((SELECT count(*) FROM "AuditLog" AS a
+            WHERE a."ordinal">=k."first" AND a."ordinal"<k."first"+k."length")),0) AS bigint) AS "bodies"
+        FROM (SELECT "firstOrdinal"+CASE WHEN "firstIndex"<$1 THEN $1-"firstIndex" ELSE 0 END AS "first",
+            CASE WHEN "firstIndex"+"length">$2 THEN $2 ELSE "firstIndex"+"length" END
+              -CASE WHEN "firstIndex"<$1 THEN $1 ELSE "firstIndex" END AS "length"
+          FROM "AuditSpan" WHERE "firstIndex"<$2 AND "firstIndex"+"length">$1) AS k"#;
+    let values = [Value::from(from.cast_signed()), Value::from(to.cast_signed())];
+    let row = conn.query_one_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, values)).await?;
+    let number = |name| row.as_ref().map_or(Ok(0), |row| row.try_get::<i64>("", name)).map(i64::unsigned_abs);
+    Ok(Counted { places: number("places")?, bodies: number("bodies")? })
+}
+
 /// Deletes the spans whose places are all before `to`. The database refuses what is not below the published minimum index.
 ///
 /// # Errors

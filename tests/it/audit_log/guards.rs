@@ -1,6 +1,7 @@
 //! Nothing changes an entry, and nothing takes one away, but the sequencer and the pruner.
 
 use chrono::TimeDelta;
+use efface::evidence::log::LogError;
 use sea_orm::ConnectionTrait as _;
 
 use crate::house::House;
@@ -45,6 +46,8 @@ both_databases! {
             r#"UPDATE "AuditTree" SET "size"=3"#.to_owned(),
             r#"UPDATE "AuditTree" SET "minimumIndex"=5"#.to_owned(),
             r#"UPDATE "AuditTree" SET "minimumIndex"=-1"#.to_owned(),
+            r#"UPDATE "AuditTree" SET "minimumIndex"="size""#.to_owned(),
+            r#"UPDATE "AuditTree" SET "origin"='another'"#.to_owned(),
             r#"DELETE FROM "AuditTree""#.to_owned(),
             format!(r#"UPDATE "AuditTile" SET "hashes"={hash}"#),
             format!(r#"UPDATE "AuditTile" SET "hashes"={short}"#),
@@ -82,14 +85,28 @@ both_databases! {
                        "shopDomain","metadata","ipAddress","createdAt","salt" FROM "AuditLog" WHERE "ordinal"=1"#,
                 )
                 .await;
+            for sql in [
+                r#"REPLACE INTO "AuditTree" ("id","origin") VALUES ('audit','another')"#,
+                r#"REPLACE INTO "AuditTree" (rowid,"id","origin") SELECT rowid,'another',"origin" FROM "AuditTree""#,
+                r#"REPLACE INTO "AuditTile" ("level","number","hashes") VALUES (0,0,zeroblob(128))"#,
+                r#"REPLACE INTO "AuditTile" (rowid,"level","number","hashes") SELECT rowid,7,7,zeroblob(32) FROM "AuditTile""#,
+                r#"REPLACE INTO "AuditCheckpoint" SELECT "origin","size",zeroblob(32),'x','x',"signedAt" FROM "AuditCheckpoint""#,
+                r#"REPLACE INTO "AuditCheckpoint" (rowid,"origin","size","root","note","keyId","signedAt")
+                   SELECT rowid,'another',"size","root","note","keyId","signedAt" FROM "AuditCheckpoint""#,
+            ] {
+                house.refuses(sql).await;
+            }
         } else {
-            house.refuses(r#"TRUNCATE "AuditLog""#).await;
+            for table in ["AuditLog", "AuditSpan", "AuditTree", "AuditTile", "AuditCheckpoint"] {
+                house.refuses(&format!(r#"TRUNCATE "{table}""#)).await;
+            }
         }
         assert_eq!(house.audit_rows().await.len(), 5);
         house.verify_log(&mut std::collections::BTreeMap::new()).await;
     }
 
     async fn only_what_the_published_minimum_has_passed_may_be_deleted(house: House) {
+        house.long_ago();
         house.append(4).await;
         house.tend().await.unwrap();
         house.advance(TimeDelta::days(1));
@@ -103,6 +120,36 @@ both_databases! {
         }
         house.refuses(r#"DELETE FROM "AuditSpan""#).await;
         house.refuses(r#"UPDATE "AuditTree" SET "minimumIndex"=3"#).await;
+    }
+
+    /// Who may write to the head can write a note there that looks like one: young entries stay, and the signer stops.
+    async fn what_is_young_stays_whatever_the_minimum_index_says(house: House) {
+        house.append(4).await;
+        house.tend().await.unwrap();
+        let line = if house.is_sqlite() { "char(10)" } else { r"E'\n'" };
+        let raise = format!(r#"UPDATE "AuditTree" SET "minimumIndex"=4,"policy"='x'||{line}||'minimum-index 4'||{line}"#);
+        house.execute(&raise).await;
+        for sql in [r#"DELETE FROM "AuditLog""#, r#"DELETE FROM "AuditLog" WHERE "ordinal"=1"#, r#"DELETE FROM "AuditSpan""#] {
+            house.refuses(sql).await;
+        }
+        assert_eq!(house.audit_rows().await.len(), 4);
+        house.append(1).await;
+        let error = house.tend().await.unwrap_err();
+        assert!(matches!(error, LogError::OtherMinimum { used: 4, signed: None }) && error.is_contradiction(), "{error}");
+    }
+
+    /// An entry that is old is let go; one behind the same minimum that is young is not.
+    async fn what_is_old_goes_and_what_is_young_stays(house: House) {
+        let now = house.clock.now();
+        house.long_ago();
+        house.append(2).await;
+        house.tend().await.unwrap();
+        house.advance(now - house.clock.now());
+        house.append(2).await;
+        house.tend().await.unwrap();
+        let pruned = house.log().prune(house.clock.now() + TimeDelta::seconds(1)).await;
+        assert!(matches!(pruned, Err(LogError::Store(_))), "{pruned:?}");
+        assert_eq!(house.audit_rows().await.len(), 5, "all, and the entry of the pruning");
     }
 }
 
@@ -118,6 +165,7 @@ on_postgres! {
     /// The roles of `deploy/postgres/roles.sql`: who writes cannot rewrite, who keeps the log can do just that.
     async fn the_role_of_a_writer_can_append_and_nothing_else(house: House) {
         use sea_orm::{ConnectOptions, Database};
+        house.long_ago();
         house.append(4).await;
         house.tend().await.unwrap();
         house.append(1).await;
@@ -128,7 +176,7 @@ on_postgres! {
         options.max_connections(1).sqlx_logging(false);
         let db = Database::connect(options).await.unwrap();
         let entry = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","salt","createdAt")
-                       VALUES ('by role','system','x','read','x','x',decode(repeat('07',32),'hex'),now())"#;
+                       VALUES ('by role','system','x','read','x','x',decode(repeat('07',32),'hex'),now() - interval '1000 days')"#;
         db.execute_unprepared("SET ROLE efface_writer").await.unwrap();
         db.execute_unprepared(entry).await.unwrap();
         let short = r#"INSERT INTO "AuditLog" ("id","actorType","actorId","action","resourceType","resourceId","salt","createdAt")
@@ -167,5 +215,41 @@ on_postgres! {
         assert!(refused.is_err());
         store.close().await;
         db.close().await.unwrap();
+    }
+
+    /// As the file says, letter by letter; and the app has granted its tables.
+    async fn the_program_starts_under_each_role(house: House) {
+        use crate::outside::program::{Plan, Program};
+        house.settle_town().await;
+        let job = house.done(&crate::house::Webhook::customers_redact(crate::house::ADA, &[1001_u64])).await.id;
+        house.tend().await.unwrap();
+        house.append(1).await;
+        let roles = crate::docs::text::read("deploy/postgres/roles.sql");
+        let app = migration::REFERENCE_TABLES.join(r#"",""#);
+        let app = format!(r#"GRANT SELECT, UPDATE, DELETE ON "{app}" TO efface_writer, efface_keeper;"#);
+        house.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; {app} COMMIT")).await;
+        let folder = tempfile::tempdir().unwrap();
+        let join = if house.url().contains('?') { "&" } else { "?" };
+        let as_role = |role: &str| format!("{}{join}options=-crole%3D{role}", house.url());
+        for (role, duties) in [("efface_writer", "http,worker"), ("efface_keeper", "scheduler")] {
+            let plan = Plan::new(folder.path(), role, duties)
+                .with("DATABASE__URL", as_role(role))
+                .with("DATABASE__AUTO_MIGRATE", "false")
+                .with("KEYS__FILE", house.keys_file());
+            drop(Program::start(&plan).await);
+        }
+        let run = |role: &str, arguments: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_efface"));
+            command.args(arguments).env_clear().envs(house.environment()).current_dir(folder.path());
+            let command = command.env("EFFACE__DATABASE__URL", as_role(role)).env("EFFACE__DATABASE__AUTO_MIGRATE", "false");
+            let output = command.output().unwrap();
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        house.append(1).await;
+        let (exported, told) = run("efface_auditor", &["export", &job, "--output", "evidence.zip"]);
+        assert!(exported, "{told}");
+        house.execute("REVOKE SELECT ON efface_reference_migrations FROM efface_auditor").await;
+        let (exported, told) = run("efface_auditor", &["export", &job, "--output", "evidence.zip"]);
+        assert!(!exported && told.contains("lacks SELECT on efface_reference_migrations"), "{told}");
     }
 }

@@ -24,6 +24,7 @@ async fn victim() {
     let store = Store::connect(&url, PoolLimits::default()).await.unwrap();
     let settings = LogSettings { sign_every: Duration::ZERO, file: Some(file.into()) };
     let clock = Clock::system();
+    clock.advance(chrono::TimeDelta::days(-1_000));
     let log = Log::new(store.clone(), clock.clone(), &Keyring::load(Path::new(&keys)).unwrap(), settings);
     loop {
         audit::record(&store, &clock, vec![super::entry("of the victim")]).await.unwrap();
@@ -53,6 +54,7 @@ fn spawn(house: &House) -> Child {
 both_databases! {
     async fn processes_that_are_killed_while_they_append_place_sign_and_prune_leave_a_log_that_verifies(house: House) {
         const ROUNDS: usize = 12;
+        house.long_ago();
         let (mut leaves, mut appended) = (BTreeMap::new(), 0);
         for round in 0..ROUNDS {
             let from = house.log().head().await.unwrap();

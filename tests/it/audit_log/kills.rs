@@ -9,6 +9,7 @@ use crate::house::House;
 
 both_databases! {
     async fn a_kill_between_any_two_steps_leaves_a_log_that_verifies_and_goes_on(house: House) {
+        house.long_ago();
         let mut leaves = BTreeMap::new();
         let mut appended = 0;
         let mut reached = 0;

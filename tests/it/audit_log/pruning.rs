@@ -13,6 +13,7 @@ const KEPT: TimeDelta = TimeDelta::days(180);
 
 both_databases! {
     async fn bodies_go_and_every_earlier_and_later_proof_verifies(house: House) {
+        house.long_ago();
         let mut leaves = BTreeMap::new();
         house.append(700).await;
         house.tend().await.unwrap();
@@ -50,6 +51,7 @@ both_databases! {
     }
 
     async fn the_minimum_index_is_published_signed_and_recorded(house: House) {
+        house.long_ago();
         house.append(3).await;
         house.tend().await.unwrap();
         house.advance(KEPT + TimeDelta::days(1));
@@ -71,6 +73,7 @@ both_databases! {
 
     /// What nobody has a checkpoint of is not taken away: its signer might be the one that is behind.
     async fn nothing_is_pruned_that_is_not_under_a_checkpoint(house: House) {
+        house.long_ago();
         house.append(3).await;
         house.log().sequence().await.unwrap();
         house.advance(KEPT * 2);
@@ -90,6 +93,7 @@ both_databases! {
 
     /// An old entry behind a young one waits for it: what goes is a beginning of the tree.
     async fn an_entry_that_came_late_waits_for_its_neighbours(house: House) {
+        house.long_ago();
         house.advance(TimeDelta::days(1));
         house.append(1).await;
         house.tend().await.unwrap();

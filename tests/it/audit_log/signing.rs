@@ -132,6 +132,52 @@ both_databases! {
         assert!(matches!(error, LogError::OtherRoot { size: 3, .. }), "{error}");
     }
 
+    /// One number in one row says what may be gone: only the number that was signed is believed.
+    async fn a_minimum_index_that_was_not_signed_is_noticed_by_all_who_use_it(house: House) {
+        use efface::evidence::bundle::gather::{BundleError, Wishes};
+        house.long_ago();
+        house.append(3).await;
+        house.tend().await.unwrap();
+        house.advance(TimeDelta::days(200));
+        house.append(3).await;
+        house.tend().await.unwrap();
+        assert_eq!(house.log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap().minimum_index, 3);
+        house.tend().await.unwrap();
+        house.log().check().await.unwrap();
+        let raised = r#"UPDATE "AuditTree" SET "minimumIndex"=5"#;
+        house.without_triggers(async || house.execute(raised).await).await;
+        house.append(1).await;
+        for error in [
+            house.tend().await.unwrap_err(),
+            house.log().prune(house.clock.now()).await.unwrap_err(),
+            house.log().check().await.unwrap_err(),
+            house.log().minimum_note().await.unwrap_err(),
+        ] {
+            assert!(matches!(error, LogError::OtherMinimum { used: 5, signed: Some(3) }), "{error}");
+            assert!(error.is_contradiction());
+        }
+        let refused = house.app().bundles().of_shop(crate::house::ADA, None, None, &Wishes::default()).await;
+        assert!(matches!(refused, Err(BundleError::Log(LogError::OtherMinimum { .. }))), "{refused:?}");
+    }
+
+    /// Waiting cures none of these: `efface_audit_log_refused` is 1.
+    async fn a_log_that_cannot_be_signed_asks_for_a_person(house: House) {
+        house.append(3).await;
+        house.tend().await.unwrap();
+        house.append(1).await;
+        let kept = std::fs::read(house.checkpoint_file()).unwrap();
+        std::fs::remove_file(house.checkpoint_file()).unwrap();
+        std::fs::create_dir(house.checkpoint_file()).unwrap();
+        let error = house.tend().await.unwrap_err();
+        assert!(error.needs_a_person() && !error.is_contradiction(), "{error}");
+        std::fs::remove_dir(house.checkpoint_file()).unwrap();
+        std::fs::write(house.checkpoint_file(), kept).unwrap();
+        assert_eq!(house.tend().await.unwrap(), Some(4));
+        house.without_triggers(async || house.execute(r#"DELETE FROM "AuditTree""#).await).await;
+        let error = house.tend().await.unwrap_err();
+        assert!(error.needs_a_person(), "{error}");
+    }
+
     async fn a_file_of_another_log_or_of_no_log_stops_the_signer(house: House) {
         house.append(3).await;
         house.tend().await.unwrap();

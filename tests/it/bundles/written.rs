@@ -51,6 +51,7 @@ both_databases! {
 
     /// Right after a checkpoint there is a second in which nothing is signed.
     async fn what_is_too_new_to_be_signed_makes_no_bundle_that_looks_forged(house: House) {
+        house.long_ago();
         house.append(1).await;
         house.tend().await.unwrap();
         let job = house.done(&crate::house::Webhook::customers_redact(ADA, &[1001_u64])).await.id;
