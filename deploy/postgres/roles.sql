@@ -31,8 +31,9 @@ BEGIN
   END IF;
 END $$;
 
--- An auditor exports evidence: the log, and the receipts.
+-- An auditor exports evidence: the log, and the receipts. Which shop a job is of goes into the entry about the export.
 GRANT SELECT ON "DeletionReceipt" TO efface_auditor;
+GRANT SELECT ("id", "shopDomain") ON "GDPRJob" TO efface_auditor;
 
 -- The log: a writer appends and reads, and that is all. It cannot even give an entry a place. An auditor's reading is an
 -- entry as well.

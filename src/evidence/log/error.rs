@@ -50,7 +50,7 @@ pub enum LogError {
     OtherMinimum { used: u64, signed: Option<u64> },
     /// Entries are gone that nobody has pruned.
     #[error(
-        "the audit log lacks entries: of {places} places from {from} on, {bodies} have one;          none of them was pruned, so they were taken away by hand or lost"
+        "the audit log lacks entries: of {places} places from {from} on, {bodies} have one; none of them was pruned, so they were taken away by hand or lost"
     )]
     Missing { from: u64, places: u64, bodies: u64 },
     /// A task of ours ended in a panic, or at shutdown.
