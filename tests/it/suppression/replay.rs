@@ -180,9 +180,13 @@ both_databases! {
             assert!(told.contains(if [1, 2].contains(&place) { "line 3" } else { "line 2" }), "{place}: {told}");
         }
         std::fs::write(&ledger, &whole).unwrap();
-        let elsewhere =
-            efface_with(&house, &other, &["replay", "--since", "2020-01-01", "--ledger", &ledger, "--yes"]);
-        assert_eq!(exit(&elsewhere).0, Some(3), "another installation's keys: {}", exit(&elsewhere).1);
+        let replay = ["replay", "--since", "2020-01-01", "--ledger", &ledger, "--yes"];
+        let refused = exit(&efface_with(&house, &other, &replay));
+        assert_eq!(refused.0, Some(2), "another installation's keys: {}", refused.1);
+        // Nor do they open the ledger where nothing was sealed yet.
+        house.execute(r#"DELETE FROM "SealingKey""#).await;
+        let refused = exit(&efface_with(&house, &other, &replay));
+        assert_eq!(refused.0, Some(3), "another installation's keys: {}", refused.1);
         assert!(tombstones(&house).await.is_empty() && house.jobs().await.is_empty());
         assert_eq!(contents(&house).await, restored);
     }
