@@ -4,6 +4,7 @@
 //! given, and a row that no longer carries it is not touched. Set-based statements serve the batches of the worker,
 //! [`change_status`] serves everything that concerns one job.
 
+mod claim;
 pub mod holding;
 pub mod query;
 
@@ -12,11 +13,13 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use entity::source::Source;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use super::rows::Rows;
 use super::{Store, StoreError};
 use crate::clock::Clock;
+
+pub use claim::{Claimed, Claims, claim};
 
 /// A job as intake writes it.
 #[derive(Debug)]
@@ -45,37 +48,6 @@ pub struct NewJob {
     pub due_at: DateTime<Utc>,
 }
 
-/// A job that this process holds a lease on.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    pub id: String,
-    pub fence: i64,
-    pub attempts: i32,
-    pub shop_domain: String,
-    pub shop_id: Option<String>,
-    pub job_type: String,
-    pub topic: String,
-    pub provider: String,
-    pub source: String,
-    pub webhook_id: String,
-    pub event_id: Option<String>,
-    pub payload: serde_json::Value,
-    /// Cumulative counters of earlier attempts, by result key.
-    pub progress: Option<serde_json::Value>,
-    /// The plan that an operator approved.
-    pub approved_plan: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub due_at: DateTime<Utc>,
-}
-
-/// What a look at the queue has claimed.
-#[derive(Debug, Default)]
-pub struct Claims {
-    pub good: Vec<Claimed>,
-    /// Rows that do not read back, so that nobody can work them: only what [`change_status`] asks for is there.
-    pub unreadable: Vec<(Claimed, StoreError)>,
-}
-
 /// That a row is being worked, said so that PostgreSQL does not read it as a reason to scan the small index of leases
 /// instead of looking each id up: that index is full of entries of jobs that are done.
 const PROCESSING: &str = r#"j."status" IS NOT DISTINCT FROM 'processing'"#;
@@ -85,13 +57,6 @@ const PROCESSING: &str = r#"j."status" IS NOT DISTINCT FROM 'processing'"#;
 pub struct Fenced {
     pub id: String,
     pub fence: i64,
-}
-
-impl Claimed {
-    /// The claim without its contents.
-    pub fn fenced(&self) -> Fenced {
-        Fenced { id: self.id.clone(), fence: self.fence }
-    }
 }
 
 /// What a finished job's row becomes.
@@ -176,88 +141,6 @@ pub(super) fn from_now(backend: DbBackend, clock: &Clock, ahead_ms: i64, values:
         values.push(Value::from(clock.now() + chrono::TimeDelta::milliseconds(ahead_ms)));
         format!("${}", values.len())
     }
-}
-
-/// Takes up to `limit` due jobs under a lease of `lease_ms` milliseconds, oldest due first. A row that does not read back
-/// costs its neighbours nothing.
-///
-/// # Errors
-/// When the database refuses or does not answer.
-pub async fn claim(store: &Store, clock: &Clock, owner: &str, lease_ms: i64, limit: u64) -> Result<Claims, StoreError> {
-    let backend = store.backend();
-    let mut values = vec![Value::from(clock.now()), Value::from(owner), Value::from(limit.cast_signed())];
-    let lease = from_now(backend, clock, lease_ms, &mut values);
-    let skip_locked = if backend == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
-    let sql = format!(
-        r#"WITH due AS MATERIALIZED (SELECT "id" AS "dueId" FROM "GDPRJob"
-             WHERE "status" IN ('queued','retrying') AND "scheduledAt"<=$1
-             ORDER BY "scheduledAt","id" LIMIT $3 {skip_locked})
-           UPDATE "GDPRJob" SET "status"='processing',"fence"="fence"+1,"attempts"="attempts"+1,"leaseUntil"={lease},
-             "leaseOwner"=$2,"processedAt"=$1,"updatedAt"=$1
-           FROM due WHERE "id"="dueId"
-           RETURNING "id","fence","attempts","shopDomain","shopId","jobType","topic","provider","source","webhookId",
-             "eventId","payload","progress","approvedPlan","createdAt","dueAt""#
-    );
-    let tx = store.begin_write().await?;
-    let rows = tx.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    tx.commit().await?;
-    let mut claims = Claims::default();
-    for row in &rows {
-        // The driver panics at an instant that chrono cannot hold, such as PostgreSQL's infinity.
-        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| claimed(row)));
-        match read.unwrap_or_else(|_| Err(StoreError::Refused("an instant is out of range".to_owned()))) {
-            Ok(claim) => claims.good.push(claim),
-            Err(error) => {
-                let claim = remains(row)?;
-                let error = error.of_row("GDPRJob", &claim.id);
-                claims.unreadable.push((claim, error));
-            }
-        }
-    }
-    Ok(claims)
-}
-
-/// As much of a claim that does not read back as it takes to end it.
-fn remains(row: &QueryResult) -> Result<Claimed, StoreError> {
-    Ok(Claimed {
-        id: row.try_get("", "id")?,
-        fence: row.try_get("", "fence")?,
-        attempts: row.try_get("", "attempts")?,
-        shop_domain: row.try_get("", "shopDomain")?,
-        shop_id: None,
-        job_type: String::new(),
-        topic: String::new(),
-        provider: String::new(),
-        source: String::new(),
-        webhook_id: String::new(),
-        event_id: None,
-        payload: serde_json::Value::Null,
-        progress: None,
-        approved_plan: None,
-        created_at: DateTime::UNIX_EPOCH,
-        due_at: DateTime::UNIX_EPOCH,
-    })
-}
-
-fn claimed(row: &QueryResult) -> Result<Claimed, StoreError> {
-    Ok(Claimed {
-        id: row.try_get("", "id")?,
-        fence: row.try_get("", "fence")?,
-        attempts: row.try_get("", "attempts")?,
-        shop_domain: row.try_get("", "shopDomain")?,
-        shop_id: row.try_get("", "shopId")?,
-        job_type: row.try_get("", "jobType")?,
-        topic: row.try_get("", "topic")?,
-        provider: row.try_get("", "provider")?,
-        source: row.try_get("", "source")?,
-        webhook_id: row.try_get("", "webhookId")?,
-        event_id: row.try_get("", "eventId")?,
-        payload: row.try_get("", "payload")?,
-        progress: row.try_get("", "progress")?,
-        approved_plan: row.try_get("", "approvedPlan")?,
-        created_at: row.try_get("", "createdAt")?,
-        due_at: row.try_get("", "dueAt")?,
-    })
 }
 
 /// Notes the plan that a claimed job would carry out. False when the claim no longer holds.

@@ -7,14 +7,40 @@ mod pypi;
 mod schema;
 mod written;
 
+use chrono::{DateTime, Utc};
 use efface::evidence::dsse::Envelope;
 use efface::evidence::public_key::PublicKey;
+use efface::evidence::receipt::Duty;
 use efface::evidence::statement::Statement;
 use efface::evidence::verify::verify;
+use efface::webhook::Topic;
 use entity::deletion_receipt::{Entity, Model};
+use entity::gdpr_job::JobType;
+use entity::source::Source;
 use sea_orm::EntityTrait as _;
+use serde_json::Value;
 
 use crate::house::{ADA, BEA, House, Webhook};
+
+/// A shop's erasure that is being withdrawn, for receipts that no house signs.
+fn duty<'a>(source: Source, shop_domain: &'a str, at: DateTime<Utc>) -> Duty<'a> {
+    static PAYLOAD: Value = Value::Null;
+    Duty {
+        job_id: "gdpr_0123456789abcdef0123456789abcdef",
+        job_type: JobType::ShopRedact,
+        topic: Topic::ShopRedact.as_str(),
+        provider: "shopify",
+        source,
+        shop_domain,
+        shop_id: None,
+        webhook_id: "w",
+        event_id: None,
+        payload: &PAYLOAD,
+        attempts: 0,
+        received_at: at,
+        due_at: at,
+    }
+}
 
 impl House {
     pub async fn receipts(&self) -> Vec<Model> {

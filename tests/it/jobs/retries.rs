@@ -52,10 +52,10 @@ both_databases! {
         let webhooks: Vec<Webhook> = (1001..=1003_u64).map(|order| Webhook::customers_redact(ADA, &[order])).collect();
         let accepted = house.accept(&webhooks).await;
         let bad = &accepted[1].job_id;
-        let spoil = if house.is_sqlite() { r#""payload"='{broken'"# } else { r#""createdAt"='infinity'"# };
+        let spoil = if house.is_sqlite() { r#""shopDomain"=CAST(x'c328' AS text)"# } else { r#""createdAt"='infinity'"# };
         house.execute(&format!(r#"UPDATE "GDPRJob" SET {spoil} WHERE "id"='{bad}'"#)).await;
         assert_eq!(house.tick().await, 3, "one batch");
-        let mend = if house.is_sqlite() { r#""payload"='{}'"# } else { r#""createdAt"="dueAt""# };
+        let mend = if house.is_sqlite() { format!(r#""shopDomain"='{ADA}'"#) } else { r#""createdAt"="dueAt""#.to_owned() };
         house.execute(&format!(r#"UPDATE "GDPRJob" SET {mend} WHERE "id"='{bad}'"#)).await;
         for accepted in &accepted {
             let job = house.job(&accepted.job_id).await;
@@ -63,7 +63,7 @@ both_databases! {
             assert_eq!((job.status, job.attempts), (expected, 1), "{:?}", job.error_message);
         }
         let message = house.job(bad).await.error_message.unwrap();
-        let why = if house.is_sqlite() { r#"column "payload" has an unexpected type"# } else { "an instant is out of range" };
+        let why = if house.is_sqlite() { r#"column "shopDomain" has an unexpected type"# } else { "an instant is out of range" };
         assert_eq!(message, format!(r#"row {bad} of "GDPRJob" does not read back: {why}"#));
 
         house.execute(&format!(r#"UPDATE "GDPRJob" SET "source"='nowhere' WHERE "id"='{bad}'"#)).await;

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use efface::evidence::receipt::{Duty, Ending};
+use efface::evidence::receipt::Ending;
 use efface::evidence::statement::Policy;
 use efface::evidence::verify::verify;
+use entity::source::Source;
 use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use serde_json::{Value, json};
 
+use super::duty;
 use crate::outside::http::Client;
 use crate::outside::program::{Plan, Program};
 use crate::outside::wait_for;
@@ -125,21 +127,7 @@ fn what_does_not_verify_ends_with_code_3_and_names_the_part() {
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     let (signer, other) = (crate::house::signer(), crate::house::signer());
     let at = efface::clock::Clock::system().now();
-    let duty = Duty {
-        job_id: "gdpr_1",
-        job_type: entity::gdpr_job::JobType::ShopRedact,
-        topic: "shop/redact",
-        provider: "shopify",
-        source: entity::source::Source::Http,
-        shop_domain: "evil\u{1b}[2Jshop",
-        shop_id: None,
-        webhook_id: "w",
-        event_id: None,
-        payload: &Value::Null,
-        attempts: 0,
-        received_at: at,
-        due_at: at,
-    };
+    let duty = duty(Source::Http, "evil\u{1b}[2Jshop", at);
     let receipt = signer.sign(&duty, Ending::NotExecuted, Policy::default(), Vec::new(), at).unwrap();
     let envelope = String::from_utf8(receipt.envelope).unwrap();
     write("key", signer.public_key().to_pem().as_bytes());

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use efface::evidence::receipt::{Duty, Ending};
+use efface::evidence::receipt::Ending;
 use efface::evidence::statement::Policy;
 use efface::webhook::Topic;
 use entity::gdpr_job::{JobType, Outcome};
@@ -14,7 +14,7 @@ use entity::source::Source;
 use regex::Regex;
 use serde_json::Value;
 
-use super::payload;
+use super::{duty, payload};
 use crate::docs::text;
 use crate::house::{House, signer};
 
@@ -152,21 +152,7 @@ fn the_schema_and_the_page_know_every_source_that_a_receipt_may_name() {
     let (validator, signer) = (Validator::read(), signer());
     let at = efface::clock::Clock::system().now();
     for source in Source::ALL {
-        let duty = Duty {
-            job_id: "gdpr_0123456789abcdef0123456789abcdef",
-            job_type: JobType::ShopRedact,
-            topic: Topic::ShopRedact.as_str(),
-            provider: "shopify",
-            source: *source,
-            shop_domain: "ada.example",
-            shop_id: None,
-            webhook_id: "w",
-            event_id: None,
-            payload: &Value::Null,
-            attempts: 0,
-            received_at: at,
-            due_at: at,
-        };
+        let duty = duty(*source, "ada.example", at);
         let receipt = signer.sign(&duty, Ending::NotExecuted, Policy::default(), Vec::new(), at).unwrap();
         let receipt: Value = serde_json::from_slice(&payload(&receipt.envelope)).unwrap();
         assert_eq!(validator.problem(&validator.root, &receipt, ""), None, "{source}");
