@@ -81,7 +81,7 @@ pub async fn claim(store: &Store, clock: &Clock, owner: &str, lease_ms: i64, lim
                 }
                 // Nobody can name it, or say that it failed: its lease runs out.
                 Err(_) => {
-                    tracing::error!(error = %error, "a claimed row of \"GDPRJob\" has no id, fence or attempts that read back")
+                    tracing::error!(error = %error, "a claimed row of \"GDPRJob\" has no id, fence or attempts that read back");
                 }
             },
         }
