@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::house::{ADA, BEA, House, Webhook};
 
 /// A shop's erasure that is being withdrawn, for receipts that no house signs.
-fn duty<'a>(source: Source, shop_domain: &'a str, at: DateTime<Utc>) -> Duty<'a> {
+fn duty(source: Source, shop_domain: &str, at: DateTime<Utc>) -> Duty<'_> {
     static PAYLOAD: Value = Value::Null;
     Duty {
         job_id: "gdpr_0123456789abcdef0123456789abcdef",
