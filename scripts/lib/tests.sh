@@ -142,7 +142,7 @@ count() { grep -cE "$1" "$work/results"; }
 
 # Adds the closing lines of the tests: what ran against what, or why it did not.
 report_tests() {
-  local tests_passed tests_failed verdict=ok npm pypi rabbitmq postgres runner='cargo test'
+  local tests_passed tests_failed verdict=ok name npm pypi rabbitmq postgres runner='cargo test'
   tests_passed=$(count '^ok ')
   tests_failed=$(count '^failed ')
   npm=$(count '[$:]npm::')
@@ -156,6 +156,9 @@ report_tests() {
   [ "$tests_failed" = 0 ] || verdict=FAILED
   [ -z "$nextest" ] || runner='cargo nextest'
   report+=("tests: $verdict ($1 s with the build, by $runner)")
+  while read -r _ name; do
+    report+=("  failed: ${name#*\$}")
+  done < <(grep '^failed ' "$work/results")
   [ "${#test_args[@]}" = 0 ] || report+=("  only those that match: ${test_args[*]}")
   report+=("  SQLite, or no server: $embedded_too tests")
   [ "$ignored" -eq 0 ] || report+=("  marked #[ignore], not run: $((ignored)) tests")

@@ -34,7 +34,7 @@ pub struct Claimed {
 #[derive(Debug, Default)]
 pub struct Claims {
     pub good: Vec<Claimed>,
-    /// Rows that do not read back, so that nobody can work them: only what [`change_status`] asks for is there.
+    /// Rows that do not read back, so that nobody can work them: only what [`super::change_status`] asks for is there.
     pub unreadable: Vec<(Claimed, StoreError)>,
 }
 
