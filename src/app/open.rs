@@ -11,7 +11,7 @@ use super::{AppError, signer};
 use crate::audit::{self, Actor, Entry};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::erasure::data_map::{DataMap, REFERENCE};
+use crate::erasure::data_map::{DataMap, Draft, REFERENCE};
 use crate::erasure::stores::{Address, Stores, StoresError};
 use crate::evidence::bundle::gather::Bundles;
 use crate::evidence::log::{Log, LogSettings};
@@ -75,16 +75,24 @@ pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppErr
 /// # Errors
 /// All problems that show without a database, at once.
 pub fn read_data_map(config: &Config) -> Result<DataMap, AppError> {
-    let map = match &config.data_map.file {
-        None => DataMap::reference(),
+    Ok(draft_data_map(config)?.whole()?)
+}
+
+/// Reads the data map, with what is wrong with it and with what the configuration says of it.
+///
+/// # Errors
+/// When the file cannot be read, or is no map at all.
+pub fn draft_data_map(config: &Config) -> Result<Draft, AppError> {
+    let draft = match &config.data_map.file {
+        None => Draft::read(REFERENCE)?,
         Some(file) => {
             let text = std::fs::read_to_string(file).map_err(|e| AppError::DataMapFile(file.clone(), e))?;
-            DataMap::parse(&text)?
+            Draft::read(&text)?
         }
     };
     let keys = config.data_map.match_keys.iter();
     let keys = keys.map(|(name, secret)| (name.clone(), Pii::new(secret.expose().as_bytes().to_vec())));
-    Ok(map.with_match_keys(keys.collect())?.with_retention(&config.retention.policies)?)
+    Ok(draft.with_match_keys(keys.collect()).with_retention(&config.retention.policies))
 }
 
 /// The data map's text, as bundles enclose it; none when its file cannot be read any more.
@@ -108,14 +116,14 @@ pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bun
 /// # Errors
 /// All problems of the map at once.
 pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppError> {
-    let map = read_data_map(config)?;
+    let draft = draft_data_map(config)?;
     let limits = limits(config);
     let addresses = config.stores.iter().map(|(name, entry)| Address {
         name: name.clone(),
         url: Pii::new(entry.url.expose().to_owned()),
         limits,
     });
-    match Stores::new(&map, store.clone(), addresses.collect()).await {
+    match Stores::new(draft, store.clone(), addresses.collect()).await {
         Ok(stores) => Ok(stores),
         Err(StoresError::Map(problems)) => Err(problems.into()),
         Err(StoresError::Store(error)) => Err(AppError::Database(config.database.url.masked(), error)),

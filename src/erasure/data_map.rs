@@ -1,23 +1,24 @@
 //! Declares which tables hold personal data: parsed, checked against itself, and held against the live schema.
 //!
-//! A map that cannot be trusted cannot be used: [`DataMap::parse`] and [`StoreMap::bind`] report every problem at once,
-//! each with the table and the column it concerns. `docs/data-map.md` describes the format.
+//! A map that cannot be trusted cannot be used: a [`Draft`] gathers every problem of its text, of the configuration beside it
+//! and of the live schema, each with the table and the column it concerns. `docs/data-map.md` describes the format.
 
 mod bind;
+mod draft;
 mod raw;
 mod reader;
 pub mod retention;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::seal::Pii;
 use crate::store::target::{Ident, Kind, MaskedColumn, Reach, ShopTable, Way};
 
+pub use draft::Draft;
 pub use raw::RawDates as Dates;
 pub use retention::{Period, Policy, Rule};
 
@@ -276,9 +277,9 @@ pub struct Problems(pub Vec<String>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the data map has {} problem(s):", self.0.len())?;
+        write!(f, "the data map has {} problem(s):", self.0.len())?;
         for problem in &self.0 {
-            writeln!(f, "  - {problem}")?;
+            write!(f, "\n  - {problem}")?;
         }
         Ok(())
     }
@@ -292,8 +293,7 @@ impl DataMap {
     /// # Errors
     /// All [`Problems`] that show without a database.
     pub fn parse(toml: &str) -> Result<Self, Problems> {
-        let stores = reader::read(toml)?;
-        Ok(Self { stores, digest: hex::encode(Sha256::digest(toml.as_bytes())) })
+        Draft::read(toml)?.whole()
     }
 
     /// The compiled-in map of the reference app.
@@ -303,26 +303,6 @@ impl DataMap {
     pub fn reference() -> Self {
         #[expect(clippy::expect_used, reason = "a compiled-in constant, parsed by a test")]
         Self::parse(REFERENCE).expect("the compiled-in data map parses")
-    }
-
-    /// Gives the map the secrets of the app's keyed hashes.
-    ///
-    /// # Errors
-    /// All match keys that the map names and nobody gave.
-    pub fn with_match_keys(mut self, keys: BTreeMap<String, Pii<Vec<u8>>>) -> Result<Self, Problems> {
-        let named: BTreeSet<&str> = self.tables().flat_map(|table| &table.ways).filter_map(name_of_key).collect();
-        let missing = named.into_iter().filter(|name| keys.get(*name).is_none_or(|key| key.expose().is_empty()));
-        let problems: Vec<String> = missing
-            .map(|name| format!("match key \"{name}\" is named, but data_map.match_keys.{name} is not configured"))
-            .collect();
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        let keys = Arc::new(MatchKeys(keys));
-        for store in &mut self.stores {
-            store.keys = Arc::clone(&keys);
-        }
-        Ok(self)
     }
 
     /// The part of Efface's own database.
@@ -338,13 +318,6 @@ impl DataMap {
     /// Whether any table is searched for an e-mail address or phone number, which only the sealed payload has.
     pub fn needs_personal_identifiers(&self) -> bool {
         self.tables().any(|table| table.ways.iter().any(|way| way.by.is_personal()))
-    }
-}
-
-fn name_of_key(way: &SubjectWay) -> Option<&str> {
-    match &way.form {
-        Form::Hmac(name) => Some(name),
-        Form::Plain | Form::Sha256 => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use entity::gdpr_job::JobType;
 use tokio::sync::OnceCell;
 
-use super::data_map::{DataMap, Problems, StoreMap};
+use super::data_map::{Draft, Problems, StoreMap};
 use super::standing_plan::StandingPlan;
 use crate::seal::Pii;
 use crate::store::{PoolLimits, Store, StoreError, target};
@@ -46,11 +46,16 @@ impl Stores {
     /// Binds the default store's part of the map to its live schema. Further stores are opened later.
     ///
     /// # Errors
-    /// When the default database does not answer; all problems of its part; and every store of the map without an address.
-    pub async fn new(map: &DataMap, default: Store, mut addresses: Vec<Address>) -> Result<Self, StoresError> {
+    /// When the default database does not answer; and all problems at once: those of the draft, of the default store's part,
+    /// and every store of the map without an address.
+    pub async fn new(draft: Draft, default: Store, mut addresses: Vec<Address>) -> Result<Self, StoresError> {
         let catalog = target::catalog(default.db()).await?;
-        let bound = map.default_store().bind(&catalog)?;
-        let (mut others, mut problems) = (Vec::new(), Vec::new());
+        let Draft { map, mut problems } = draft;
+        let bound = map.default_store().bind(&catalog).unwrap_or_else(|Problems(more)| {
+            problems.extend(more);
+            map.default_store().clone()
+        });
+        let mut others = Vec::new();
         for part in &map.stores[1..] {
             match addresses.iter().position(|address| address.name == part.name) {
                 Some(at) => {
@@ -65,7 +70,7 @@ impl Stores {
         }
         let inner = Inner {
             digest: map.digest.clone(),
-            plans: JobType::ALL.iter().map(|job_type| (*job_type, StandingPlan::of(map, *job_type).hash)).collect(),
+            plans: JobType::ALL.iter().map(|job_type| (*job_type, StandingPlan::of(&map, *job_type).hash)).collect(),
             personal: map.needs_personal_identifiers(),
             default: (bound, default),
             others,

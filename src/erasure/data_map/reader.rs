@@ -16,8 +16,11 @@ use crate::store::target::{
     Unit, Way,
 };
 
-/// Reads all stores of a map, the default one first.
-pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
+/// Reads all stores of a map, the default one first, and tells what is wrong with them; what cannot be understood is left out.
+///
+/// # Errors
+/// When the text is no map at all.
+pub(super) fn read(toml: &str) -> Result<(Vec<StoreMap>, Vec<String>), Problems> {
     let raw: RawMap = toml::from_str(toml).map_err(|e| Problems(vec![e.to_string().trim().to_owned()]))?;
     let mut reader = Reader::default();
     if raw.version != 1 {
@@ -47,7 +50,11 @@ pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
         reader.left_out(left, &mut stores);
     }
     for store in &stores {
-        reader.across(store);
+        let declared = match store.name.as_str() {
+            DEFAULT_STORE => raw.shop.is_some(),
+            name => raw.stores.get(name).is_some_and(|store| store.shop.is_some()),
+        };
+        reader.across(store, declared);
     }
     reader.result_keys(&stores);
     let undivided = stores.iter().find_map(StoreMap::first_undivided);
@@ -59,7 +66,7 @@ pub(super) fn read(toml: &str) -> Result<Vec<StoreMap>, Problems> {
         store.tables.iter().map(move |table| (table, days))
     });
     retention::across(tables, &mut reader.problems);
-    if reader.problems.is_empty() { Ok(stores) } else { Err(Problems(reader.problems)) }
+    Ok((stores, reader.problems))
 }
 
 #[derive(Default)]
@@ -333,8 +340,8 @@ impl Reader {
         store.left_out.push(LeftOut { name: left.name, because: left.because });
     }
 
-    /// What has to fit between the tables of one store.
-    fn across(&mut self, store: &StoreMap) {
+    /// What has to fit between the tables of one store, whose shop table is `declared`, rightly or not.
+    fn across(&mut self, store: &StoreMap, declared: bool) {
         let mut names = BTreeSet::new();
         for table in &store.tables {
             let name = table.name.as_str();
@@ -342,7 +349,7 @@ impl Reader {
             if !names.insert(name) || is_shop {
                 self.problem(format!("table \"{name}\": is listed twice"));
             }
-            if table.holds == ShopReference::ShopId && store.shop.is_none() {
+            if table.holds == ShopReference::ShopId && !declared {
                 let place =
                     if store.name == DEFAULT_STORE { "[shop]".into() } else { format!("[stores.{}.shop]", store.name) };
                 self.problem(format!("table \"{name}\": holds a shop_id, but there is no {place} to look it up in"));

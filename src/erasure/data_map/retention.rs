@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::MappedTable;
 use super::raw::{RawPolicy, RawRetention, RawTable};
-use super::{DataMap, MappedTable, Problems};
 use crate::store::target::Ident;
 
 /// The days that a shop may choose.
@@ -123,7 +123,7 @@ impl Rule {
     }
 
     /// Puts a configured period in the place of the map's.
-    fn replace(&mut self, class: Option<&str>, period: Period) -> Result<(), String> {
+    pub(super) fn replace(&mut self, class: Option<&str>, period: Period) -> Result<(), String> {
         if self.bounded(period) != period {
             return Err(format!("{period} is outside the rule's days_min and days_max"));
         }
@@ -148,29 +148,6 @@ impl Rule {
             (_, Some(class), _) => return Err(format!("is not by class, and has no {class}")),
         }
         Ok(())
-    }
-}
-
-impl DataMap {
-    /// Puts configured periods in the place of the map's: `policy` or `policy.class` and the period.
-    ///
-    /// # Errors
-    /// All names that are not in the map, and all periods that a rule does not allow.
-    pub fn with_retention(mut self, overrides: &BTreeMap<String, Period>) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
-        for (key, period) in overrides {
-            let (name, class) = key.split_once('.').map_or((key.as_str(), None), |(name, class)| (name, Some(class)));
-            let tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);
-            let rule = tables.flat_map(|table| &mut table.retention).find(|rule| rule.name == name);
-            let replaced = match rule {
-                Some(rule) => rule.replace(class, *period),
-                None => Err("the data map has no retention rule of that name".to_owned()),
-            };
-            if let Err(problem) = replaced {
-                problems.push(format!("retention.policies.{key}: {problem}"));
-            }
-        }
-        if problems.is_empty() { Ok(self) } else { Err(Problems(problems)) }
     }
 }
 

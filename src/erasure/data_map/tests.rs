@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use sea_orm::DbBackend;
 
 use super::*;
@@ -104,11 +106,11 @@ fn a_match_key_that_nobody_gave_is_a_problem() {
         shop_redact = "delete"
         result_key = "deletedAs"
     "#;
-    let map = DataMap::parse(toml).unwrap();
-    let problems = map.clone().with_match_keys(BTreeMap::new()).unwrap_err().to_string();
+    let problems = Draft::read(toml).unwrap().with_match_keys(BTreeMap::new()).whole().unwrap_err().to_string();
     assert!(problems.contains("data_map.match_keys.crm"), "{problems}");
     let keys = BTreeMap::from([("crm".to_owned(), Pii::new(b"secret".to_vec()))]);
-    assert_eq!(map.with_match_keys(keys).unwrap().default_store().match_key("crm"), b"secret");
+    let map = Draft::read(toml).unwrap().with_match_keys(keys).whole().unwrap();
+    assert_eq!(map.default_store().match_key("crm"), b"secret");
 }
 
 #[test]

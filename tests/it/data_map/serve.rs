@@ -11,13 +11,17 @@ use efface::shutdown::Shutdown;
 use crate::house::{House, SECRET};
 
 async fn open_again(house: &House, fail_on: &str) -> Result<App, AppError> {
-    let overrides = [
-        ("database.url", house.url()),
-        ("keys.file", house.keys_file()),
-        ("webhooks.secrets", SECRET.to_owned()),
-        ("data_map.fail_on", fail_on.to_owned()),
-    ];
-    let overrides = overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
+    open_with(house, &[("data_map.fail_on", fail_on.to_owned())]).await
+}
+
+async fn open_with(house: &House, more: &[(&'static str, String)]) -> Result<App, AppError> {
+    let overrides =
+        [("database.url", house.url()), ("keys.file", house.keys_file()), ("webhooks.secrets", SECRET.to_owned())];
+    let overrides = overrides
+        .into_iter()
+        .chain(more.iter().cloned())
+        .map(|(key, value)| Override { key, flag: "the test", value })
+        .collect();
     let config = Config::load(&LoadOptions { overrides, ..LoadOptions::default() }).unwrap();
     App::build(config, Clock::system(), Shutdown::new()).await
 }
@@ -30,6 +34,48 @@ both_databases! {
         assert_eq!((found.len(), found[0].id), (1, Id::UncoveredColumn));
         assert_eq!((found[0].table.as_str(), found[0].column.as_deref()), ("ReconciliationReport", Some("buyerNote")));
         assert!(open_again(&house, "never").await.is_ok());
+    }
+
+    async fn what_is_wrong_with_the_text_the_keys_the_stores_and_the_tables_is_told_at_once(house: House) {
+        let text = r#"
+            version = 1
+            [shop]
+            table = "Shop"
+            id = "id"
+            domain = "shopDomain"
+            result_key = "deletedShops"
+            [stores.crm]
+            [[table]]
+            name = "Nowhere"
+            shop = { column = "shopId", holds = "shop_id" }
+            customers_redact = "keep"
+            shop_redact = "delete"
+            result_key = "deletedNowheres"
+            [[table]]
+            name = "ConversionLog"
+            shop = { column = "shopId", holds = "shop_id" }
+            match = { column = "mac", by = "email", as = "hmac_sha256", key = "mail" }
+            customers_redact = "delete"
+            shop_redact = "delete"
+            result_key = "residual"
+        "#;
+        let file = format!("{}.map.toml", house.keys_file());
+        std::fs::write(&file, text).unwrap();
+        let more = [("data_map.file", file), ("retention.policies.receipts", "30".to_owned())];
+        let Err(AppError::DataMap(problems)) = open_with(&house, &more).await else { panic!("it opened") };
+        let told = problems.to_string();
+        for expected in [
+            "\"residual\" cannot be a result key",
+            "data_map.match_keys.mail is not configured",
+            "stores.crm.url is not configured",
+            "table \"Nowhere\": the database has no such table",
+            "table \"ConversionLog\": the database has no column \"mac\"",
+        ] {
+            assert!(told.contains(expected), "{expected} is missing in:\n{told}");
+        }
+        // Its rule may stand in a table that could not be understood.
+        assert!(!told.contains("retention.policies"), "{told}");
+        assert_eq!(problems.0.len(), 5, "{told}");
     }
 
     /// Who has a map of their own and left `database.reference_schema` on is not asked about the tables that it made.

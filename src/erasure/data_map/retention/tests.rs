@@ -1,9 +1,14 @@
 use std::collections::BTreeMap;
 
+use super::super::{DataMap, Draft, Problems};
 use super::*;
 
 fn map(rules: &str) -> Result<DataMap, Problems> {
-    DataMap::parse(&format!(
+    draft(rules)?.whole()
+}
+
+fn draft(rules: &str) -> Result<Draft, Problems> {
+    Draft::read(&format!(
         r#"version = 1
         [shop]
         table = "Shop"
@@ -103,7 +108,9 @@ fn rules_that_make_no_sense_cannot_be_built() {
 
 #[test]
 fn the_configuration_changes_periods_and_cannot_shorten_what_a_floor_protects() {
-    let with = |key: &str, period| map(BY_CLASS).unwrap().with_retention(&BTreeMap::from([(key.to_owned(), period)]));
+    let with = |key: &str, period| {
+        draft(BY_CLASS).unwrap().with_retention(&BTreeMap::from([(key.to_owned(), period)])).whole()
+    };
     let changed = with("quote_line.ORG", Period::Days(100)).unwrap();
     let Policy::ByClass { periods, .. } = &changed.default_store().tables[0].retention[0].policy else { panic!() };
     assert_eq!(periods["org"], Period::Days(100));
