@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
 use super::data_map::{Action, DEFAULT_STORE, MappedShop, MappedTable, StoreMap};
@@ -24,6 +25,9 @@ use crate::store::target::{self, Column, Count, Keys, Locked, Masked, Reach, Row
 
 /// Rows that are masked by one statement.
 const MASKED_AT_ONCE: u64 = 5_000;
+
+/// Such statements for one table in one transaction. More than these million rows are not of one batch: they come back.
+const MASKINGS_MAX: usize = 200;
 
 /// What became of one target of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +173,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         targets: &[Target],
     ) -> Result<Vec<Count>, StoreError> {
         let mut per_job: HashMap<usize, u64> = HashMap::new();
-        loop {
+        for _ in 0..MASKINGS_MAX {
             let Locked { rows, more } =
                 target::lock_unmasked(self.conn, &table.reach, which, keys, &table.masks, MASKED_AT_ONCE).await?;
             let shop = |job: usize| targets.get(job).map_or("", |target| target.shop_domain.as_str());
@@ -179,10 +183,10 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             let masked = self.write(table, &rows, shop).await?;
             // Rows that were found and could not be changed would be found for ever.
             if !more || !masked {
-                break;
+                return Ok(per_job.into_iter().map(|(job, rows)| Count { job, rows }).collect());
             }
         }
-        Ok(per_job.into_iter().map(|(job, rows)| Count { job, rows }).collect())
+        Err(StoreError::ComeBack(String::new()))
     }
 
     async fn write<'t>(
@@ -210,16 +214,7 @@ impl<C: ConnectionTrait> Hands<'_, C> {
         let backend = self.conn.get_database_backend();
         let cutoffs: Vec<_> = progress.iter().map(|progress| progress.made_up_to).collect();
         let cutoff = |job: usize| cutoffs.get(job).copied().flatten();
-        let mut sizes: HashMap<usize, u64> = HashMap::new();
-        for (reference, tables) in by_reference(self.map) {
-            for (which, keys) in plan::by_cutoff(backend, &plan.whole_shops(reference), cutoff) {
-                let reaches = reaches(&tables);
-                for (_, count) in target::shop_rows(self.conn, which, &reaches, &keys, self.rows_max + 1).await? {
-                    *sizes.entry(count.job).or_default() += count.rows;
-                }
-            }
-        }
-        for (job, rows) in sizes {
+        for (job, rows) in self.sizes(plan, cutoff, self.rows_max + 1).await? {
             if rows > self.rows_max && fates[job] == Fate::Deleted {
                 fates[job] = Fate::TooLarge;
             }
@@ -253,6 +248,36 @@ impl<C: ConnectionTrait> Hands<'_, C> {
             }
         }
         Ok(())
+    }
+
+    /// How many rows of each whole shop are to be deleted or masked, each table's count cut off at `limit`.
+    async fn sizes(
+        &self,
+        plan: &Plan<'_>,
+        cutoff: impl Fn(usize) -> Option<DateTime<Utc>>,
+        limit: u64,
+    ) -> Result<HashMap<usize, u64>, StoreError> {
+        let mut sizes: HashMap<usize, u64> = HashMap::new();
+        for (reference, tables) in by_reference(self.map) {
+            let keys = plan.whole_shops(reference);
+            for (which, keys) in plan::by_cutoff(self.conn.get_database_backend(), &keys, &cutoff) {
+                for (_, count) in target::shop_rows(self.conn, which, &reaches(&tables), &keys, limit).await? {
+                    *sizes.entry(count.job).or_default() += count.rows;
+                }
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// How many rows of one shop are still to be deleted or masked.
+    ///
+    /// # Errors
+    /// When the database refuses or does not answer.
+    pub async fn left_of_shop(&self, target: &Target, progress: &Progress) -> Result<u64, StoreError> {
+        let known = known_shops(&self.map.name, std::slice::from_ref(target), std::slice::from_ref(progress));
+        let plan = Plan::lay_out(self.conn, self.map, &[(0, target)], &known, true).await?;
+        let all = i64::MAX.unsigned_abs();
+        Ok(self.sizes(&plan, |_| progress.made_up_to, all).await?.into_values().sum())
     }
 
     /// Erases up to `rows_max` rows of one shop, children first, and the shop's own row once no child is left.

@@ -4,6 +4,7 @@
 //! stands alone and only it is tried again. Large shops and exports go one by one. Whatever happens, a claim ends in
 //! one of three ways: settled, given back, or left to run out and be rescued.
 
+mod dwindling;
 mod elsewhere;
 mod erase;
 mod hand;

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// A trigger of the app changed rows that the same statement was about to delete. In statements of their own they go.
     #[error("the database refused a statement ({0})")]
     Entangled(String),
+    /// What was deleted or masked is there again, as often as it is done.
+    #[error("rows {0}come back as fast as they are erased: a trigger puts them back, or the app writes on")]
+    ComeBack(String),
     /// A row that makes no sense.
     #[error("row {id} of \"{table}\" does not read back: {reason} in \"{column}\"")]
     Row {
@@ -89,6 +92,7 @@ impl StoreError {
         match self {
             Self::Refused(why) => Self::Refused(format!("{why}, in table {table}")),
             Self::Referenced(why) => Self::Referenced(format!("{why}, in table {table}")),
+            Self::ComeBack(_) => Self::ComeBack(format!("of table {table} ")),
             Self::Count { .. } => Self::Refused(format!("{self}, in table {table}")),
             error => error,
         }

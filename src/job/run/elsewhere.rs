@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Inner;
+use super::dwindling::Dwindling;
 use super::erase::begins_again;
 use super::hand::Hand;
 use super::task::Task;
@@ -129,9 +130,9 @@ impl Inner {
 
     /// Erases a large shop step by step; takes its task out when it is not worked here any more.
     async fn large_shop_elsewhere(&self, one: &mut Vec<Task>, hand: &Hand, place: Place<'_>) -> Result<(), StoreError> {
-        let mut met = 0;
+        let (mut met, mut rows) = (0, Dwindling::default());
         loop {
-            match self.shop_step_elsewhere(one, hand, place).await {
+            match self.shop_step_elsewhere(one, hand, place, &mut rows).await {
                 Ok(None | Some(Step::Done)) => return Ok(()),
                 Ok(Some(Step::More)) => met = 0,
                 Ok(Some(Step::Reinstalled(back))) => {
@@ -151,13 +152,19 @@ impl Inner {
         tasks: &mut Vec<Task>,
         hand: &Hand,
         Place { map, store }: Place<'_>,
+        rows: &mut Dwindling,
     ) -> Result<Option<Step>, StoreError> {
         let Some(guard) = self.guarded(tasks, hand).await? else { return Ok(None) };
         let Some(task) = tasks.first_mut() else { return Ok(None) };
         let elsewhere = |error: StoreError| error.of_store(&map.name);
         let mut progress = task.progress.clone();
         let tx = store.begin_write().await.map_err(elsewhere)?;
-        let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
+        let hands = self.hands(&tx, map);
+        let step = hands.shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
+        if step == Step::More && rows.step() {
+            let left = hands.left_of_shop(&task.target, &progress).await.map_err(elsewhere)?;
+            rows.counted(left).map_err(elsewhere)?;
+        }
         tx.commit().await.map_err(elsewhere)?;
         let before: BTreeMap<String, u64> = std::mem::replace(&mut task.progress, progress).counts;
         task.progress.took(&map.name, &before);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use entity::gdpr_job::JobType;
 
+use super::dwindling::Dwindling;
 use super::hand::Hand;
 use super::task::Task;
 use super::{Boxed, Inner, claims_lost};
@@ -299,13 +300,13 @@ impl Inner {
 
     /// True once all rows are deleted; false when the claim is no longer worked here.
     async fn shop_steps(&self, task: &mut Task, hand: &Hand) -> Result<bool, StoreError> {
-        let mut met = 0;
+        let (mut met, mut rows) = (0, Dwindling::default());
         loop {
             if self.shutdown.is_cancelled() {
                 self.give_back(&task.claim, hand).await?;
                 return Ok(false);
             }
-            match self.shop_step(task, hand).await {
+            match self.shop_step(task, hand, &mut rows).await {
                 Ok(Some(Step::More)) => met = 0,
                 Ok(Some(Step::Done)) => {
                     self.truncate_wal(&self.store).await;
@@ -326,7 +327,7 @@ impl Inner {
     }
 
     /// One transaction of a large shop; none when the claim is not ours any more.
-    async fn shop_step(&self, task: &mut Task, hand: &Hand) -> Result<Option<Step>, StoreError> {
+    async fn shop_step(&self, task: &mut Task, hand: &Hand, rows: &mut Dwindling) -> Result<Option<Step>, StoreError> {
         self.renew(hand).await?;
         let tx = self.store.begin_write().await?;
         let claim = [task.claim.fenced()];
@@ -342,7 +343,11 @@ impl Inner {
         }
         let mut progress = task.progress.clone();
         let map = self.tools.stores.default_store().0;
-        let step = self.hands(&tx, map).shop_step(&task.target, &mut progress).await?;
+        let hands = self.hands(&tx, map);
+        let step = hands.shop_step(&task.target, &mut progress).await?;
+        if step == Step::More && rows.step() {
+            rows.counted(hands.left_of_shop(&task.target, &progress).await?)?;
+        }
         gdpr_job::save_progress(&*tx, vec![(task.claim.fenced(), progress.to_json())]).await?;
         tx.commit().await?;
         task.progress = progress;

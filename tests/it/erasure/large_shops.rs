@@ -137,6 +137,30 @@ both_databases! {
         assert_counts_of_two_orders(&house.job(&stuck.id).await);
     }
 
+    /// Else its steps would go on for ever, and so would its counters.
+    async fn rows_that_a_trigger_puts_back_fail_the_attempt_and_say_so(house: House) {
+        let house = house.with(SMALL_STEPS).await;
+        open_shop_with_two_orders(&house, ADA).await;
+        house.execute(r#"CREATE TABLE spare AS SELECT * FROM "ReconciliationReport""#).await;
+        let back = r#"INSERT INTO "ReconciliationReport" SELECT * FROM spare WHERE "id"=OLD."id";"#;
+        house.execute(&if house.is_sqlite() {
+            format!(r#"CREATE TRIGGER "back" AFTER DELETE ON "ReconciliationReport" BEGIN {back} END"#)
+        } else {
+            format!(r#"CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {back} RETURN NULL; END $$;
+                CREATE TRIGGER "back" AFTER DELETE ON "ReconciliationReport" FOR EACH ROW EXECUTE FUNCTION back()"#)
+        }).await;
+        let stuck = house.done(&Webhook::shop_redact(ADA)).await;
+        assert_eq!((stuck.status, stuck.attempts, stuck.result.clone()), (JobStatus::Retrying, 1, None));
+        let message = stuck.error_message.unwrap_or_default();
+        assert!(message.contains("rows of a shop come back as fast as they are erased"), "{message}");
+
+        house.heal("back", "ReconciliationReport").await;
+        house.let_retries_come_due();
+        house.work().await;
+        assert_eq!(house.job(&stuck.id).await.status, JobStatus::Completed);
+        assert_eq!(house.contents().await.rows_where(|row| row.shop == ADA).len(), 0);
+    }
+
     async fn a_crash_after_any_step_loses_no_row_and_no_count(house: House) {
         let house = house.with(SMALL_STEPS).await;
         let mut last = Step::More;
