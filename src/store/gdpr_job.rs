@@ -355,7 +355,7 @@ pub async fn expired(conn: &impl ConnectionTrait, clock: &Clock, limit: u64) -> 
     );
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
     // One that does not read back must keep no other from being rescued.
-    let read = rows.iter().filter_map(|row| expired_claim(row).map_err(log_unreadable).ok());
+    let read = rows.iter().filter_map(|row| expired_claim(row).inspect_err(log_unreadable).ok());
     Ok(read.collect())
 }
 
@@ -369,6 +369,6 @@ fn expired_claim(row: &QueryResult) -> Result<Expired, StoreError> {
 }
 
 /// Tells of a claimed row that nobody can name, or say anything about.
-fn log_unreadable(error: StoreError) {
+fn log_unreadable(error: &StoreError) {
     tracing::error!(error = %error, "a claimed row of \"GDPRJob\" has no id, fence or attempts that read back");
 }

@@ -80,7 +80,7 @@ pub async fn claim(store: &Store, clock: &Clock, owner: &str, lease_ms: i64, lim
                     claims.unreadable.push((claim, error));
                 }
                 // Nobody can say that it failed.
-                Err(_) => log_unreadable(error),
+                Err(_) => log_unreadable(&error),
             },
         }
     }
