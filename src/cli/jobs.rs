@@ -134,7 +134,9 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Action::Release { id, plan, yes } => {
             let job = query::find(&store, id).await?.ok_or_else(|| CommandError::NotFound(id.clone()))?;
             let does_not_fit = job.hold_reason.as_deref().is_some_and(|reason| intake::MISFITS.contains(&reason));
-            if let (true, Some(misfit)) = (does_not_fit, &job.error_message) {
+            if does_not_fit {
+                // Rows of before do not tell what.
+                let misfit = job.error_message.as_deref().unwrap_or("its webhook does not fit together");
                 let what = format!("executes a {} for {} although {misfit}", job.job_type, job.shop_domain);
                 require_yes(*yes, &what)?;
             }

@@ -214,6 +214,13 @@ fn keyed(key: &[u8], text: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// Whether a payload may keep an id back because it is an e-mail address or a phone number: it has null in the place of one.
+/// Such an id stands in the sealed body.
+pub fn may_withhold(payload: &Value) -> bool {
+    let lists = ["orders_to_redact", "orders_requested"].iter().filter_map(|name| payload.get(name)?.as_array());
+    payload.get("customer_id").is_some_and(Value::is_null) || lists.flatten().any(Value::is_null)
+}
+
 /// A job's payload that does not have the shape that its type asks for.
 #[derive(Debug)]
 pub struct UnreadablePayload {
@@ -243,7 +250,8 @@ impl UnreadablePayload {
 }
 
 impl Target {
-    /// The target of a `customer_redact` or `data_request` job, from its payload with the list of orders at `key`.
+    /// The target of a `customer_redact` or `data_request` job, from its payload with the list of orders at `key`. What
+    /// [`may_withhold`] tells of is not in it.
     ///
     /// # Errors
     /// [`UnreadablePayload`] when the list is not one of numbers and texts.
@@ -251,7 +259,7 @@ impl Target {
         let unreadable = |reason| UnreadablePayload { id: id.to_owned(), column: "payload", reason };
         let listed = payload.get(key).and_then(Value::as_array).ok_or_else(|| unreadable("no list of orders"))?;
         let mut orders = Vec::with_capacity(listed.len());
-        for order in listed {
+        for order in listed.iter().filter(|order| !order.is_null()) {
             let order = Id::read(By::OrderId, order);
             orders.push(order.ok_or_else(|| unreadable("an order that is neither a whole number nor text"))?);
         }

@@ -90,7 +90,7 @@ impl Planner {
     /// See [`PlanError`]. Of a job that has ended the sealed payload is gone, and with it the plan.
     pub async fn plan_of(&self, job: &Model) -> Result<Preview, PlanError> {
         let mut target = unseal::target(&job.id, job.job_type, &job.shop_domain, job.shop_id.clone(), &job.payload)?;
-        if self.stores.needs_personal_identifiers() {
+        if self.stores.needs_personal_identifiers() || unseal::is_partly_sealed(&job.payload) {
             let db = self.stores.default_store().1.db();
             let body = gdpr_job::sealed_bodies(db, vec![job.id.clone()]).await?.pop();
             unseal::add_personal(&self.keys, &mut target, &job.id, &job.payload, body).await??;

@@ -4,12 +4,12 @@ use entity::gdpr_job::JobType;
 use serde_json::Value;
 
 use crate::erasure::data_map::By;
-use crate::erasure::subject::{Scope, Spelling, Target, UnreadablePayload};
+use crate::erasure::subject::{Scope, Spelling, Target, UnreadablePayload, may_withhold};
 use crate::seal::{Aad, ContentKeyError, ContentKeys, Pii};
 use crate::store::StoreError;
 use crate::store::gdpr_job::SealedBody;
 use crate::suppression::{PARENT, child};
-use crate::webhook::{PROVIDERS, Subject, UnverifiedWebhook, VerifiedWebhook, WebhookHeaders};
+use crate::webhook::{ExternalId, PROVIDERS, Subject, UnverifiedWebhook, VerifiedWebhook, WebhookHeaders};
 
 /// What hashed columns hold of somebody of whom only the hash is known.
 type Stored = Vec<(By, Spelling, String)>;
@@ -34,6 +34,12 @@ pub fn target(
     Ok(target.with_shop_number(shop_number))
 }
 
+/// Whether the identifiers of a job are partly in its sealed payload alone, whatever the map asks: what found the rows of a
+/// child is there, and ids that the row does not keep.
+pub fn is_partly_sealed(payload: &Value) -> bool {
+    payload.get(PARENT).is_some() || may_withhold(payload)
+}
+
 /// Adds to a target what only the sealed payload has. Whole shops need nothing from it.
 ///
 /// # Errors
@@ -47,7 +53,7 @@ pub async fn add_personal(
     body: Option<SealedBody>,
 ) -> Result<Result<(), UnreadablePayload>, StoreError> {
     let Scope::Subject(subject) = &mut target.scope else { return Ok(Ok(())) };
-    let (sealed, stored) = match unseal(keys, id, &target.shop_domain, payload, body).await? {
+    let (sealed, orders, stored) = match unseal(keys, id, &target.shop_domain, payload, body).await? {
         Ok(sealed) => sealed,
         Err(reason) => return Ok(Err(UnreadablePayload::sealed(id, reason))),
     };
@@ -56,6 +62,10 @@ pub async fn add_personal(
     }
     let exposed = |personal: &Option<Pii<String>>| personal.as_ref().map(|personal| personal.expose().clone());
     subject.add_personal(exposed(&sealed.email).as_deref(), exposed(&sealed.phone).as_deref());
+    let customers = sealed.customer_id.iter().map(|id| (By::CustomerId, id));
+    for (by, id) in customers.chain(orders.iter().map(|id| (By::OrderId, id))).filter(|(_, id)| id.is_contact()) {
+        subject.add_id(by, &id.as_text());
+    }
     Ok(Ok(()))
 }
 
@@ -65,7 +75,7 @@ async fn unseal(
     shop: &str,
     payload: &Value,
     body: Option<SealedBody>,
-) -> Result<Result<(Subject, Stored), &'static str>, StoreError> {
+) -> Result<Result<(Subject, Vec<ExternalId>, Stored), &'static str>, StoreError> {
     let Some(SealedBody { provider, topic, sealed: Some(sealed), .. }) = body else {
         return Ok(Err("the body is not there any more"));
     };
@@ -84,5 +94,5 @@ async fn unseal(
     let headers = WebhookHeaders { topic: Some(topic), ..WebhookHeaders::default() };
     let webhook = UnverifiedWebhook { provider, headers, path_topic: None, body };
     let read = VerifiedWebhook::vouched_for_by_seal(webhook).read();
-    Ok(read.map(|read| (read.subject, stored)).map_err(|_| "the body does not read"))
+    Ok(read.map(|read| (read.subject, read.orders, stored)).map_err(|_| "the body does not read"))
 }

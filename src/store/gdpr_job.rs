@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use entity::gdpr_job::{JobStatus, JobType, Outcome};
 use entity::source::Source;
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use super::rows::Rows;
 use super::{Store, StoreError};
@@ -354,13 +354,21 @@ pub async fn expired(conn: &impl ConnectionTrait, clock: &Clock, limit: u64) -> 
            ORDER BY "leaseUntil" LIMIT $1 {skip_locked}"#
     );
     let rows = conn.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Expired {
-                job: Fenced { id: row.try_get("", "id")?, fence: row.try_get("", "fence")? },
-                attempts: row.try_get("", "attempts")?,
-                shop_domain: row.try_get("", "shopDomain")?,
-            })
-        })
-        .collect()
+    // One that does not read back must keep no other from being rescued.
+    let read = rows.iter().filter_map(|row| expired_claim(row).inspect_err(log_unreadable).ok());
+    Ok(read.collect())
+}
+
+fn expired_claim(row: &QueryResult) -> Result<Expired, StoreError> {
+    Ok(Expired {
+        job: Fenced { id: row.try_get("", "id")?, fence: row.try_get("", "fence")? },
+        attempts: row.try_get("", "attempts")?,
+        // For the audit entry alone.
+        shop_domain: row.try_get("", "shopDomain").unwrap_or_default(),
+    })
+}
+
+/// Tells of a claimed row that nobody can name, or say anything about.
+fn log_unreadable(error: &StoreError) {
+    tracing::error!(error = %error, "a claimed row of \"GDPRJob\" has no id, fence or attempts that read back");
 }

@@ -20,7 +20,7 @@ use crate::erasure::traces::plain_kind;
 use crate::seal::{Aad, ContentKey, seal};
 use crate::store::gdpr_job::NewJob;
 use crate::store::id;
-use crate::webhook::{SHOPIFY, Topic};
+use crate::webhook::{ExternalId, SHOPIFY, Topic};
 
 /// The table of jobs, as seals and the audit log write it.
 const JOBS: &str = "GDPRJob";
@@ -131,8 +131,13 @@ fn customer(subject: &Subject) -> (Map<String, Value>, Map<String, Value>) {
         })
         .collect();
     let (mut payload, mut body) = (Map::new(), Map::new());
-    payload.insert("customer_id".to_owned(), json!(first(By::CustomerId)));
-    payload.insert("orders_to_redact".to_owned(), json!(orders));
+    // As of a webhook: an id that is an address or a number of somebody's stays in the body.
+    let shown = |id: &str| {
+        let is_contact = ExternalId::parse(id).is_some_and(|id| id.is_contact());
+        if is_contact { Value::Null } else { Value::from(id) }
+    };
+    payload.insert("customer_id".to_owned(), first(By::CustomerId).as_deref().map_or(Value::Null, shown));
+    payload.insert("orders_to_redact".to_owned(), orders.iter().copied().map(shown).collect());
     let customer = json!({ "id": first(By::CustomerId), "email": first(By::Email), "phone": first(By::Phone) });
     body.insert("customer".to_owned(), customer);
     body.insert("orders_to_redact".to_owned(), json!(orders));

@@ -10,7 +10,7 @@ use super::scan::Wanted;
 use super::tombstone::MADE_UP_TO;
 use super::{Suppression, SuppressionError};
 use crate::erasure::progress::Progress;
-use crate::erasure::subject::{Scope, Subject, Target};
+use crate::erasure::subject::{Scope, Subject, Target, may_withhold};
 use crate::erasure::verify::{self, Verdict};
 use crate::store::StoreError;
 use crate::store::{suppression, target};
@@ -97,8 +97,9 @@ impl Suppression {
             for parent in suppression::parents(self.store.db(), ids).await? {
                 let Some(domain) = domains.get(parent.id.as_str()) else { continue };
                 let read = Target::of_subject(&parent.id, domain, &parent.payload, "orders_to_redact");
-                // A row that does not read back is as good as none: its digests are compared.
-                known.extend(read.ok().map(|target| (parent.id, target)));
+                // A row that does not read back, or keeps not all, is as good as none: its digests are compared.
+                let whole = read.ok().filter(|_| !may_withhold(&parent.payload));
+                known.extend(whole.map(|target| (parent.id, target)));
             }
         }
         let wanted: Vec<Wanted<'_>> =

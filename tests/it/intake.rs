@@ -276,6 +276,24 @@ both_databases! {
         assert_eq!(gone, before.rows_where(|row| row.shop == ADA && row.order == "1001"));
     }
 
+    /// The row keeps no address; the sealed body does, and without it the erasure would find nothing, and say so.
+    async fn a_released_job_finds_the_rows_of_an_address_in_place_of_an_id(house: House) {
+        const ADDRESS: &str = "privperson@example.net";
+        house.settle_town().await;
+        house.place_order(ADA, ADDRESS).await;
+        let before = house.contents().await;
+        let body = json!({"shop_id": 1, "shop_domain": ADA, "customer": {"id": 7}, "orders_to_redact": [ADDRESS, 1001]});
+        let held = house.done(&Webhook::new("customers/redact", body.to_string())).await;
+        assert_eq!(held.status, JobStatus::Held);
+        house.command(&held.id, Command::Release { plan: None }).await.unwrap();
+        house.work().await;
+        let job = house.job(&held.id).await;
+        assert_eq!((job.status, job.outcome), (JobStatus::Completed, Some(Outcome::Erased)), "{:?}", job.error_message);
+        let gone = before.gone_in(&house.contents().await);
+        assert_eq!(gone, before.rows_where(|row| row.shop == ADA && [ADDRESS, "1001"].contains(&row.order.as_str())));
+        house.assert_not_kept(ADDRESS).await;
+    }
+
     async fn eight_that_race_the_same_webhooks_make_each_exactly_one_job(house: House) {
         const WEBHOOKS: usize = 200;
         const RACERS: usize = 8;

@@ -88,9 +88,12 @@ impl Log {
             mark.begin(head);
             (mark.settles(&appenders), mark.settled)
         };
+        // A later batch sees more than the first. Whoever has waited for an entry that the first one did not see took its number
+        // afterwards, which is above this one: it is left to the next round, which sees both.
+        let to = place::highest(db).await?.unwrap_or(after);
         let mut placed = 0;
         loop {
-            match self.sequence_batch(after, batch_max).await? {
+            match self.sequence_batch((after, to), batch_max).await? {
                 Batch::Outrun => return Ok(placed),
                 Batch::Empty => break,
                 Batch::Placed(count, last) => {
@@ -114,11 +117,11 @@ impl Log {
         self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn sequence_batch(&self, after: i64, batch_max: usize) -> Result<Batch, LogError> {
+    async fn sequence_batch(&self, (after, to): (i64, i64), batch_max: usize) -> Result<Batch, LogError> {
         let db = self.store.db();
         // The size first: whoever places any of these entries meanwhile moves it.
         let from = audit_tree::head(db).await?.size;
-        let entries = place::unplaced(db, after, batch_max as u64).await?;
+        let entries = place::unplaced(db, after, to, batch_max as u64).await?;
         let Some(last) = entries.last().map(|entry| entry.ordinal) else { return Ok(Batch::Empty) };
         let count = entries.len();
         let spans = span::of_ordinals(from, entries.iter().map(|entry| entry.ordinal));

@@ -10,7 +10,6 @@ use crate::erasure::subject::{Target, UnreadablePayload};
 use crate::job::unseal;
 use crate::store::StoreError;
 use crate::store::gdpr_job::{self, Claimed, SealedBody};
-use crate::suppression::PARENT;
 
 /// A claim with what is to be done for it.
 #[derive(Clone, Debug)]
@@ -37,21 +36,20 @@ impl Inner {
                 Err(error) => unreadable.push((claim, error)),
             }
         }
-        let asked = self.tools.stores.needs_personal_identifiers() || self.tools.tombstones.wants_personal();
-        // What found the rows of a child is in its sealed body.
-        if asked || tasks.iter().any(|task| task.claim.payload.get(PARENT).is_some()) {
-            tasks = self.with_personal(tasks, &mut unreadable).await?;
-        }
+        tasks = self.with_personal(tasks, &mut unreadable).await?;
         Ok((tasks, unreadable))
     }
 
+    /// Adds what only sealed bodies have, to those that need it.
     async fn with_personal(
         &self,
         tasks: Vec<Task>,
         unreadable: &mut Vec<(Claimed, UnreadablePayload)>,
     ) -> Result<Vec<Task>, StoreError> {
-        let of_subjects = tasks.iter().filter(|task| !task.target.is_whole_shop());
-        let ids: Vec<String> = of_subjects.map(|task| task.claim.id.clone()).collect();
+        let asked = self.tools.stores.needs_personal_identifiers() || self.tools.tombstones.wants_personal();
+        let is_asked =
+            |task: &Task| !task.target.is_whole_shop() && (asked || unseal::is_partly_sealed(&task.claim.payload));
+        let ids: Vec<String> = tasks.iter().filter(|task| is_asked(task)).map(|task| task.claim.id.clone()).collect();
         if ids.is_empty() {
             return Ok(tasks);
         }
@@ -59,6 +57,10 @@ impl Inner {
         let mut bodies: HashMap<String, SealedBody> = bodies.into_iter().map(|body| (body.id.clone(), body)).collect();
         let mut read = Vec::with_capacity(tasks.len());
         for mut task in tasks {
+            if !is_asked(&task) {
+                read.push(task);
+                continue;
+            }
             let body = bodies.remove(&task.claim.id);
             let (keys, claim) = (&self.tools.planner.keys, &task.claim);
             match unseal::add_personal(keys, &mut task.target, &claim.id, &claim.payload, body).await? {

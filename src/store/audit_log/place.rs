@@ -12,7 +12,18 @@ use sea_orm::{
 use super::span::PLACE;
 use crate::store::StoreError;
 
-/// Entries without a place and with a number above `after`, up to `limit`, in the order in which the database took them in.
+/// The highest number of an entry that can be seen.
+///
+/// # Errors
+/// When the database refuses or does not answer.
+pub async fn highest(conn: &impl ConnectionTrait) -> Result<Option<i64>, StoreError> {
+    let sql = r#"SELECT max("ordinal") AS n FROM "AuditLog""#;
+    let row = conn.query_one_raw(Statement::from_string(conn.get_database_backend(), sql)).await?;
+    Ok(row.map_or(Ok(None), |row| row.try_get("", "n"))?)
+}
+
+/// Entries without a place and with a number above `after` and up to `to`, at most `limit`, in the order in which the database
+/// took them in.
 ///
 /// That is not the order of their ids or instants, which come from the clocks of their writers. Entries of one job are in
 /// the order in which they happened: whoever writes the next one has waited for the job's row, and with it for the commit of
@@ -20,8 +31,9 @@ use crate::store::StoreError;
 ///
 /// # Errors
 /// When the database refuses or does not answer, or a row does not read back.
-pub async fn unplaced(conn: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
-    let unplaced = Entity::find().filter(Column::Ordinal.gt(after)).filter(Expr::cust(format!("{PLACE} IS NULL")));
+pub async fn unplaced(conn: &impl ConnectionTrait, after: i64, to: i64, limit: u64) -> Result<Vec<Model>, StoreError> {
+    let numbered = Entity::find().filter(Column::Ordinal.gt(after)).filter(Column::Ordinal.lte(to));
+    let unplaced = numbered.filter(Expr::cust(format!("{PLACE} IS NULL")));
     Ok(unplaced.order_by_asc(Column::Ordinal).limit(limit).all(conn).await?)
 }
 

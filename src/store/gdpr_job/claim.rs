@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement, Value};
 
-use super::{Fenced, from_now};
+use super::{Fenced, from_now, log_unreadable};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
 
@@ -79,10 +79,8 @@ pub async fn claim(store: &Store, clock: &Clock, owner: &str, lease_ms: i64, lim
                     let error = error.of_row("GDPRJob", &claim.id);
                     claims.unreadable.push((claim, error));
                 }
-                // Nobody can name it, or say that it failed: its lease runs out.
-                Err(_) => {
-                    tracing::error!(error = %error, "a claimed row of \"GDPRJob\" has no id, fence or attempts that read back");
-                }
+                // Nobody can say that it failed.
+                Err(_) => log_unreadable(&error),
             },
         }
     }

@@ -146,6 +146,9 @@ both_databases! {
         let refused = desk.run(&format!("jobs release {held}"), &[]);
         let told = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(refused.status.code() == Some(2) && told.contains("although the body has"), "{told}");
+        // One that was held before rows told what does not fit.
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET "errorMessage"=NULL WHERE "id"='{held}'"#)).await;
+        assert_eq!(desk.run(&format!("jobs release {held}"), &[]).status.code(), Some(2));
         desk.demand(&format!("jobs release {held} --yes"), (Action::Update, "GDPRJob", &held)).await;
         desk.demand(&format!("jobs cancel {cancelled} --reason mistake --yes"), (Action::Update, "GDPRJob", &cancelled)).await;
         for (flags, action) in [

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use efface::audit;
-use efface::evidence::log::Filter;
+use efface::evidence::log::{Filter, Step};
 use efface::store::audit_log::query::Listed;
 use sea_orm::ConnectionTrait as _;
 
@@ -136,6 +136,35 @@ on_postgres! {
         house.verify_log(&mut leaves).await;
         let order: Vec<String> = house.audit_rows().await.into_iter().map(|row| row.resource_id).collect();
         assert_eq!(order, ["thing 0", "thing 1", "thing 2", "late", "thing 0"]);
+    }
+
+    /// Whoever writes of a job has waited for the one before: the tree tells the two in that order also when the earlier one
+    /// commits, and the later one begins and commits, in the middle of a round of several batches.
+    async fn an_entry_that_waited_for_another_never_gets_the_earlier_place(house: House) {
+        let late = house.store().begin_write().await.unwrap();
+        audit::append(&*late, house.clock.now(), vec![entry("it begins")]).await.unwrap();
+        house.append(3_000).await;
+        let (store, clock, late) = (house.store().clone(), house.clock.clone(), std::sync::Mutex::new(Some(late)));
+        // The first batch is read, and full; the next one is not.
+        let log = house.log().stopped_at(move |step| {
+            if let (Step::Computed, Some(late)) = (step, late.lock().unwrap().take()) {
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(async {
+                        late.commit().await.unwrap();
+                        audit::record(&store, &clock, vec![entry("it ends")]).await.unwrap();
+                    });
+                });
+            }
+            false
+        });
+        for _ in 0..3 {
+            log.sequence().await.unwrap();
+        }
+        assert_eq!(house.unplaced().await, 0);
+        let rows = house.audit_rows().await;
+        let told: Vec<&str> = rows.iter().map(|row| row.resource_id.as_str()).filter(|id| id.starts_with("it")).collect();
+        assert_eq!(told, ["it begins", "it ends"]);
+        house.verify_log(&mut BTreeMap::new()).await;
     }
 
     /// A number that was taken is waited for until its transaction has ended, however many rounds that takes; then it is

@@ -147,6 +147,25 @@ both_databases! {
         assert_eq!(house.tick().await, 0);
     }
 
+    async fn a_lapsed_claim_whose_row_does_not_read_back_keeps_no_other_from_being_rescued(house: House) {
+        house.settle_town().await;
+        let spoiled = house.post(&Webhook::customers_redact(ADA, &[1001_u64])).await;
+        let other = house.post(&Webhook::customers_redact(ADA, &[1002_u64])).await;
+        house.claim("gone", 2).await;
+        let (spoil, mend) = if house.is_sqlite() {
+            (r#""shopDomain"=CAST(x'c328' AS text)"#, format!(r#""shopDomain"='{ADA}'"#))
+        } else {
+            (r#""createdAt"='infinity'"#, r#""createdAt"="dueAt""#.to_owned())
+        };
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET {spoil} WHERE "id"='{spoiled}'"#)).await;
+        house.let_leases_expire();
+        assert_eq!(house.rescue().await.retrying, 2);
+        house.work().await;
+        house.execute(&format!(r#"UPDATE "GDPRJob" SET {mend} WHERE "id"='{spoiled}'"#)).await;
+        assert_eq!(house.job(&spoiled).await.status, JobStatus::Failed);
+        assert_eq!(house.job(&other).await.status, JobStatus::Completed);
+    }
+
     async fn many_rescuers_count_a_lapse_once(house: House) {
         house.leaves_jobs();
         let webhooks: Vec<Webhook> = (0..40_u64).map(|n| Webhook::customers_redact(ADA, &[n])).collect();
