@@ -206,6 +206,8 @@ impl App {
         if roles.http {
             self.have_keys_at_hand().await;
         }
+        // Before any room is opened: a handle that is made earlier counts into the void.
+        let metrics = roles.http.then(http::Metrics::install);
         let links = Shutdown::new();
         let broker = (!self.config.broker.url.is_empty() && (roles.http || roles.worker))
             .then(|| Broker::start(self.broker_settings(), links.clone()));
@@ -224,7 +226,9 @@ impl App {
                 served.await;
                 http::close(&api).await;
             });
-            rest.spawn(http::Metrics::install().keep_folded(self.shutdown.clone()));
+        }
+        if let Some(metrics) = metrics {
+            rest.spawn(metrics.keep_folded(self.shutdown.clone()));
         }
         if roles.worker {
             if let Some(broker) = &broker {
