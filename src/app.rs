@@ -47,8 +47,8 @@ use crate::webhook::Secrets;
 pub use error::AppError;
 use open::{build_holds, exporter, packages};
 pub use open::{
-    data_map_text, load_keys, open_bundles, open_holds, open_log, open_packages, open_store, open_stores,
-    prepare_tables, read_data_map, suppression_settings,
+    data_map_text, folder, is_to_be_made, load_keys, open_as_it_would_be, open_bundles, open_holds, open_log,
+    open_or_make_store, open_packages, open_store, open_stores, prepare_tables, read_data_map, suppression_settings,
 };
 pub use rewrap::rewrap;
 pub use signer::signer;
@@ -99,7 +99,7 @@ impl App {
             return Err(AppError::NoSecret);
         }
         let keyring = Arc::new(load_keys(&config)?);
-        let store = open_store(&config).await?;
+        let store = open_or_make_store(&config).await?;
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
         data_map::require_sound(&config, &stores).await?;
@@ -206,6 +206,8 @@ impl App {
         if roles.http {
             self.have_keys_at_hand().await;
         }
+        // Before any room is opened: a handle that is made earlier counts into the void.
+        let metrics = roles.http.then(http::Metrics::install);
         let links = Shutdown::new();
         let broker = (!self.config.broker.url.is_empty() && (roles.http || roles.worker))
             .then(|| Broker::start(self.broker_settings(), links.clone()));
@@ -224,7 +226,9 @@ impl App {
                 served.await;
                 http::close(&api).await;
             });
-            rest.spawn(http::Metrics::install().keep_folded(self.shutdown.clone()));
+        }
+        if let Some(metrics) = metrics {
+            rest.spawn(metrics.keep_folded(self.shutdown.clone()));
         }
         if roles.worker {
             if let Some(broker) = &broker {

@@ -73,11 +73,24 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a pool on `sqlite://…` or `postgres://…` and checks that the database answers.
+    /// Opens a pool on `sqlite://…` or `postgres://…` and checks that the database answers. A SQLite file that is not there
+    /// is made, when the URL says so.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not answer, [`StoreError::Url`] for any other scheme.
     pub async fn connect(url: &str, limits: PoolLimits) -> Result<Self, StoreError> {
+        Self::open(url, limits, true).await
+    }
+
+    /// As [`Self::connect`], but never makes a SQLite file, whatever the URL says.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], also when the file is not there.
+    pub async fn connect_existing(url: &str, limits: PoolLimits) -> Result<Self, StoreError> {
+        Self::open(url, limits, false).await
+    }
+
+    async fn open(url: &str, limits: PoolLimits, make: bool) -> Result<Self, StoreError> {
         let sqlite = url.starts_with("sqlite:");
         if !sqlite && !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
             return Err(StoreError::Url);
@@ -95,7 +108,8 @@ impl Store {
             // A dead connection is noticed by the statement that uses it; asking first costs a round trip each time.
             .test_before_acquire(false);
         if sqlite {
-            options.map_sqlx_sqlite_opts(|sqlite| {
+            options.map_sqlx_sqlite_opts(move |sqlite| {
+                let sqlite = if make { sqlite } else { sqlite.create_if_missing(false) };
                 sqlite
                     .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
                     .synchronous(sqlx::sqlite::SqliteSynchronous::Full)

@@ -19,19 +19,56 @@ use crate::export::{Exporter, LinkSettings, Packages};
 use crate::hold::Holds;
 use crate::job::legal_hold;
 use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
-use crate::store::{PoolLimits, Store};
+use crate::store::{PoolLimits, Store, StoreError};
 use crate::suppression::Settings;
 
 /// Data requests that a process collects at the same time: each holds a connection for long.
 const READERS_MAX: usize = 4;
 
-/// Opens Efface's own database.
+/// Opens Efface's own database, for a command that works with one that is there: in the wrong folder it makes no new file.
 ///
 /// # Errors
 /// [`AppError::Database`].
 pub async fn open_store(config: &Config) -> Result<Store, AppError> {
-    let url = &config.database.url;
-    Store::connect(url.expose(), limits(config)).await.map_err(|error| AppError::Database(url.masked(), error))
+    let opened = Store::connect_existing(config.database.url.expose(), limits(config)).await;
+    opened.map_err(|error| own_database(config, error))
+}
+
+/// Opens Efface's own database, and makes the SQLite file when there is none and its URL says so.
+///
+/// # Errors
+/// [`AppError::Database`].
+pub async fn open_or_make_store(config: &Config) -> Result<Store, AppError> {
+    let opened = Store::connect(config.database.url.expose(), limits(config)).await;
+    opened.map_err(|error| own_database(config, error))
+}
+
+/// Whether `serve` would make the SQLite file: it is not there, and its folder is.
+pub fn is_to_be_made(config: &Config) -> bool {
+    let url = config.database.url.expose();
+    let makes = url.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair == "mode=rwc"));
+    makes && config.database.sqlite_file().is_some_and(|file| !file.exists() && folder(&file).is_dir())
+}
+
+/// The folder that a file is in, or would be.
+pub fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens Efface's own database for a command that tells what `serve` would find. For a SQLite file that is only to be made,
+/// an empty database in memory stands in.
+///
+/// # Errors
+/// [`AppError::Database`].
+pub async fn open_as_it_would_be(config: &Config) -> Result<Store, AppError> {
+    if !is_to_be_made(config) {
+        return open_store(config).await;
+    }
+    Store::connect("sqlite::memory:", limits(config)).await.map_err(|error| own_database(config, error))
+}
+
+fn own_database(config: &Config, error: StoreError) -> AppError {
+    AppError::Database(format!("{} (database.url)", config.database.url.masked()), error)
 }
 
 fn limits(config: &Config) -> PoolLimits {
@@ -66,8 +103,17 @@ pub async fn prepare_tables(config: &Config, store: &Store) -> Result<(), AppErr
         }
         return Ok(());
     }
-    let pending = migration::status(store.db(), reference).await?.iter().filter(|step| !step.applied).count();
+    let pending = pending(config, store).await?;
     if pending == 0 { Ok(()) } else { Err(AppError::Pending(pending)) }
+}
+
+/// How many migrations are not applied yet.
+///
+/// # Errors
+/// [`AppError::Migration`].
+pub async fn pending(config: &Config, store: &Store) -> Result<usize, AppError> {
+    let steps = migration::status(store.db(), config.database.reference_schema).await?;
+    Ok(steps.iter().filter(|step| !step.applied).count())
 }
 
 /// Reads the data map.
@@ -114,7 +160,7 @@ pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bun
 /// Reads the data map and holds its default store's part against the live schema.
 ///
 /// # Errors
-/// All problems of the map at once.
+/// All problems of the map at once; [`AppError::Pending`] when it is the compiled-in one and its tables are not made yet.
 pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppError> {
     let draft = draft_data_map(config)?;
     let limits = limits(config);
@@ -125,7 +171,11 @@ pub async fn open_stores(config: &Config, store: &Store) -> Result<Stores, AppEr
     });
     match Stores::new(draft, store.clone(), addresses.collect()).await {
         Ok(stores) => Ok(stores),
-        Err(StoresError::Map(problems)) => Err(problems.into()),
+        Err(StoresError::Map(problems)) => match pending(config, store).await? {
+            // The tables of the compiled-in map are made by the migrations.
+            steps if steps > 0 && config.data_map.file.is_none() => Err(AppError::Pending(steps)),
+            _ => Err(problems.into()),
+        },
         Err(StoresError::Store(error)) => Err(AppError::Database(config.database.url.masked(), error)),
     }
 }

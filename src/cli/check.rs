@@ -2,13 +2,16 @@
 
 mod as_shopify;
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{AppError, data_map, open_log, open_store, open_stores};
+use crate::app::{self, AppError, data_map, open_log, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::{ContentKeys, Keyring};
@@ -68,6 +71,13 @@ impl Findings {
     fn bad(&mut self, check: &'static str, configuration: bool, detail: impl Into<String>) {
         self.0.push(Finding { check, ok: false, configuration, detail: detail.into() });
     }
+
+    fn of_file(&mut self, key: &str, file: &Path, usable: Result<(), String>) {
+        match usable {
+            Ok(()) => self.good("files", format!("{key} {}", file.display())),
+            Err(why) => self.bad("files", false, format!("{key} {why}")),
+        }
+    }
 }
 
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
@@ -87,20 +97,23 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         let schedule = config.retention.schedule.as_ref();
         findings.good("retention", schedule.map_or("not scheduled".to_owned(), crate::retention::Schedule::in_words));
     }
-    match open_store(&config).await {
+    check_files(&config, &mut findings);
+    match app::open_as_it_would_be(&config).await {
         Err(error) => findings.bad("database", false, told(error)),
         Ok(store) => {
-            findings.good("database", config.database.url.masked());
+            let to_be_made = if app::is_to_be_made(&config) { ", which will be made by `serve`" } else { "" };
+            findings.good("database", format!("{}{to_be_made}", config.database.url.masked()));
             check_database(&config, &store, &mut findings).await;
         }
     }
-    if config.broker.url.is_empty() {
+    let broker = &config.broker.url;
+    if broker.is_empty() {
         findings.good("broker", "none configured: embedded");
     } else {
-        match tokio::time::timeout(BROKER_PATIENCE, crate::broker::probe(config.broker.url.expose())).await {
-            Ok(Ok(())) => findings.good("broker", config.broker.url.masked()),
-            Ok(Err(error)) => findings.bad("broker", false, error.to_string()),
-            Err(_) => findings.bad("broker", false, "no answer in time"),
+        match tokio::time::timeout(BROKER_PATIENCE, crate::broker::probe(broker.expose())).await {
+            Ok(Ok(())) => findings.good("broker", broker.masked()),
+            Ok(Err(error)) => findings.bad("broker", false, format!("{} (broker.url): {error}", broker.masked())),
+            Err(_) => findings.bad("broker", false, format!("{} (broker.url): no answer in time", broker.masked())),
         }
     }
     conclude(context, &findings.0)
@@ -113,19 +126,42 @@ fn told(error: AppError) -> String {
 
 fn check_keys(config: &Config, findings: &mut Findings) {
     let Some(file) = config.keys_file() else { return };
-    if file.exists() {
-        match Keyring::load(&file) {
-            Ok(_) => findings.good("keys", file.display().to_string()),
-            Err(error) => findings.bad("keys", true, error.to_string()),
+    if !file.exists() && config.keys.file.is_none() {
+        let to_be_made = format!("{} will be made by `serve`", file.display());
+        return match folder_of(&file) {
+            Ok(()) => findings.good("keys", to_be_made),
+            Err(error) => findings.bad("keys", true, error),
+        };
+    }
+    match Keyring::load(&file) {
+        Ok(_) => findings.good("keys", file.display().to_string()),
+        Err(error) => findings.bad("keys", true, format!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
+/// Whether the files that the scheduler writes can be written, as far as that shows without a change. A checkpoint file
+/// beside the SQLite file is where the keys are.
+fn check_files(config: &Config, findings: &mut Findings) {
+    if let Some(file) = &config.evidence.checkpoint_file {
+        findings.of_file("evidence.checkpoint_file", file, folder_of(file));
+    }
+    if let Some(file) = &config.suppression.ledger_file {
+        findings.of_file("suppression.ledger_file", file, folder_of(file).and_then(|()| can_be_written(file)));
+    }
+}
+
+fn folder_of(file: &Path) -> Result<(), String> {
+    let is_there = app::folder(file).is_dir();
+    is_there.then_some(()).ok_or_else(|| format!("{} cannot be written: its folder is not there", file.display()))
+}
+
+/// Opens the file where there is one, and writes nothing.
+fn can_be_written(file: &Path) -> Result<(), String> {
+    match OpenOptions::new().append(true).open(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(format!("{} cannot be written: {error}", file.display()))
         }
-    } else if config.keys.file.is_some() {
-        findings.bad(
-            "keys",
-            true,
-            format!("{} does not exist; `efface keys generate --output` makes it", file.display()),
-        );
-    } else {
-        findings.good("keys", format!("{} will be made by `serve`", file.display()));
+        _ => Ok(()),
     }
 }
 
@@ -164,8 +200,7 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
                 }
             }
         }
-        // The tables of the reference map are made by the pending migrations.
-        Err(AppError::DataMap(_)) if pending > 0 && config.data_map.file.is_none() => {
+        Err(AppError::Pending(_)) => {
             findings.good("data map", "compiled-in; its tables are made by the pending migrations");
         }
         Err(error) => findings.bad("data map", error.is_configuration(), told(error)),

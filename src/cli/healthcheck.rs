@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Uri};
@@ -36,7 +37,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         format!("http://{}/", reachable(listen)).parse()?
     };
     let request = Request::get(with_path(&address, "/ready")?).body(Full::<Bytes>::default())?;
-    let answer = Client::new(Duration::from_secs(args.timeout_seconds)).send(request).await?;
+    let sent = Client::new(Duration::from_secs(args.timeout_seconds)).send(request).await;
+    let answer = sent.with_context(|| format!("nothing answers at {address} (http.listen, or --address)"))?;
     output::raw(&format!("{}\n", String::from_utf8_lossy(&answer.body).trim_end()))?;
     Ok(if answer.status.is_success() { Exit::Done } else { Exit::Failed })
 }

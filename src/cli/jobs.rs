@@ -149,7 +149,11 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Action::Package(package) => return package::run(context, (&config, &store), package).await,
     };
     let wake = Wake::default();
-    let job = command::apply(&store, &Clock::system(), &wake, audited::operator(), id, command).await?;
+    let applied = command::apply(&store, &Clock::system(), &wake, audited::operator(), id, command).await;
+    let job = applied.map_err(|error| match error {
+        CommandError::BadReason(why) => anyhow::Error::from(UsageError(why.to_owned())),
+        error => error.into(),
+    })?;
     wake.announce_once(&store).await;
     print(context, &JobView::from(job))?;
     Ok(Exit::Done)

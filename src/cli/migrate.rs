@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::confirm::require_yes;
 use super::{Context, Exit, audited, output};
-use crate::app::open_store;
+use crate::app::{open_as_it_would_be, open_or_make_store, open_store};
 use crate::audit::{self, Entry};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
@@ -42,7 +42,11 @@ pub enum Action {
 pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(Vec::new())?;
     let reference = config.database.reference_schema;
-    let store = open_store(&config).await?;
+    let store = match args.action {
+        Action::Up => open_or_make_store(&config).await?,
+        Action::Down { .. } => open_store(&config).await?,
+        Action::Status => open_as_it_would_be(&config).await?,
+    };
     let steps = match &args.action {
         Action::Up => {
             let steps = migration::up(store.db(), reference).await?.steps;

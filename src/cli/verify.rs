@@ -26,7 +26,7 @@ Examples:
 
 Get a bundle with `efface export`, a receipt with `efface jobs receipt`, the key
 with `efface keys show`.
-Exit codes: 0 verified, 2 wrong usage, 3 not verified";
+Exit codes: 0 verified, 1 cannot be read, 2 wrong usage, 3 not verified";
 
 /// How bundles begin.
 const ZIP: &[u8] = b"PK";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -36,7 +36,8 @@ impl Schedule {
     /// The first time after `instant`; none when it never comes.
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.cron.find_next_occurrence(&instant.with_timezone(&self.zone), false);
-        next.ok().map(|at| at.to_utc())
+        // The search keeps the fraction of a second that it began at.
+        next.ok().map(|at| at.to_utc().trunc_subsecs(0))
     }
 
     /// The last time that is due: after `dealt_with`, and not after `now`. Several missed ones are one.
@@ -49,7 +50,7 @@ impl Schedule {
 
     /// What the expression means, for people.
     pub fn in_words(&self) -> String {
-        format!("{} ({})", self.cron.describe(), self.zone.name())
+        format!("{} ({})", self.cron.describe().trim_end_matches('.'), self.zone.name())
     }
 }
 
@@ -76,8 +77,9 @@ mod tests {
         let berlin = schedule("30 3 * * *", "Europe/Berlin");
         assert_eq!(berlin.next_after(at("2026-01-10T00:00:00Z")), Some(at("2026-01-10T02:30:00Z")));
         assert_eq!(berlin.next_after(at("2026-07-10T00:00:00Z")), Some(at("2026-07-10T01:30:00Z")));
+        assert_eq!(berlin.next_after(at("2026-01-10T00:00:00.346Z")), Some(at("2026-01-10T02:30:00Z")));
         assert_eq!(berlin.to_string(), "30 3 * * * Europe/Berlin");
-        assert!(berlin.in_words().contains("03:30"), "{}", berlin.in_words());
+        assert_eq!(berlin.in_words(), "At 03:30 (Europe/Berlin)");
     }
 
     #[test]

@@ -178,13 +178,22 @@ impl From<DbErr> for StoreError {
 
 /// Why a database does not let us in, where it says so by a code.
 fn no_connection(error: &sqlx::Error) -> String {
-    let sqlx::Error::Database(e) = error else { return "no connection".to_owned() };
+    let e = match error {
+        sqlx::Error::Database(e) => e,
+        sqlx::Error::Io(e) => return format!("no connection: {}", e.kind()),
+        // What refuses connections is tried again until the time is over: it may be starting.
+        sqlx::Error::PoolTimedOut => return "no connection in time: does it run at that address?".to_owned(),
+        _ => return "no connection".to_owned(),
+    };
     let code = e.code().unwrap_or_default();
     let why = match code.as_ref() {
         "28P01" | "28000" => "it refuses this user or password",
         "3D000" => "it has no database of that name",
         // SQLite: cannot open, not a database.
-        "14" => "the file is not there or cannot be opened; `?mode=rwc` makes a new one",
+        "14" => {
+            "the file is not there or cannot be opened; with `?mode=rwc` in its URL, `efface serve` and \
+             `efface migrate up` make a new one, in a folder that is there"
+        }
         "26" => "the file is no SQLite database",
         _ => return format!("no connection, code {code}"),
     };

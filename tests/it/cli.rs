@@ -160,6 +160,9 @@ fn a_healthcheck_says_what_ready_says() {
     let configured = efface(&["healthcheck"]).env("EFFACE__HTTP__LISTEN", listen).output().unwrap();
     assert_eq!(configured.status.code(), Some(0));
     received.join().unwrap();
+    let nobody = run(&["healthcheck", "--address", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("nothing answers at http://127.0.0.1:1"));
 }
 
 #[test]
@@ -236,10 +239,95 @@ fn what_keeps_a_database_from_being_used_is_said() {
         .unwrap();
     for (url, said) in [
         (format!("sqlite://{}?mode=rwc", file("new")), "`efface migrate up`"),
+        (format!("sqlite://{}?mode=rwc", file("new")), "(database.url)"),
+        ("postgres://app:hidden@127.0.0.1:1/app".to_owned(), "does it run at that address?"),
         (format!("sqlite://{}", file("missing")), "?mode=rwc"),
         (format!("sqlite://{}", file("text")), "no SQLite database"),
     ] {
         let told = jobs(url);
         assert!(told.contains(said), "{said}: {told}");
     }
+}
+
+/// The exit code, stdout and stderr of a command in `folder`, with the defaults and these variables.
+fn within(folder: &std::path::Path, args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = efface(args).current_dir(folder).envs(env.iter().copied()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn no_file_is_made_by_a_command_that_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        "check",
+        "migrate status",
+        "jobs list",
+        "holds list",
+        "audit list",
+        "report",
+        "retention show",
+        "retention runs",
+        "plan --shop a.myshopify.com",
+        "data-map check",
+        "keys show",
+    ] {
+        let args: Vec<_> = args.split(' ').collect();
+        let secret = [("SHOPIFY_API_SECRET", "hush")];
+        let (code, told, errors) = within(folder.path(), &args, &secret);
+        let made: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(made.is_empty(), "{args:?} made {made:?}");
+        let looks_ahead = args == ["check"] || args == ["migrate", "status"];
+        assert_eq!(code, Some(i32::from(!looks_ahead)), "{args:?}: {told}{errors}");
+        if looks_ahead {
+            assert!(told.contains("pending"), "{args:?}: {told}");
+        } else {
+            assert!(errors.contains("efface "), "{args:?} names no next step: {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_database_without_its_tables_is_told_from_a_map_that_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("efface.db"), "").unwrap();
+    for args in [&["plan", "--shop", "a.myshopify.com"][..], &["retention", "show"]] {
+        let (code, _, told) = within(folder.path(), args, &[]);
+        assert!(code == Some(1) && told.contains("`efface migrate up`") && !told.contains("data map"), "{told}");
+    }
+}
+
+#[test]
+fn check_finds_files_that_could_not_be_written_and_names_their_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = [
+        ("SHOPIFY_API_SECRET", "hush"),
+        ("EFFACE__EVIDENCE__CHECKPOINT_FILE", "nowhere/log.checkpoint"),
+        ("EFFACE__SUPPRESSION__LEDGER_FILE", "."),
+        ("AMQP_URL", "amqp://app:hidden@127.0.0.1:1/"),
+    ];
+    let (code, told, _) = within(folder.path(), &["check"], &env);
+    assert_eq!(code, Some(1), "{told}");
+    for bad in [
+        "FAIL  files          evidence.checkpoint_file nowhere/log.checkpoint cannot be written",
+        "FAIL  files          suppression.ledger_file . cannot be written",
+        "FAIL  broker         amqp://app:***@127.0.0.1:1/ (broker.url): ",
+    ] {
+        assert!(told.contains(bad), "{bad}: {told}");
+    }
+    let env = [("SHOPIFY_API_SECRET", "hush"), ("DATABASE_URL", "sqlite://nowhere/efface.db?mode=rwc")];
+    let (code, told, _) = within(folder.path(), &["check"], &env);
+    assert!(code == Some(2) && told.contains("FAIL  keys           nowhere/efface.keys cannot be written"), "{told}");
+    let env = [("SHOPIFY_API_SECRET", "hush"), ("EFFACE__KEYS__FILE", "gone.keys")];
+    let (code, told, _) = within(folder.path(), &["check"], &env);
+    assert!(code == Some(2) && told.contains("`efface keys generate --output gone.keys`"), "{told}");
+}
+
+#[test]
+fn a_reason_that_may_not_be_kept_is_wrong_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(within(folder.path(), &["migrate", "up"], &[]).0, Some(0));
+    let cancel = ["jobs", "cancel", "gdpr_1", "--yes", "--reason", "asked by jane@example.com"];
+    let (code, _, told) = within(folder.path(), &cancel, &[]);
+    assert!(code == Some(2) && told.contains("e-mail address") && !told.contains("jane"), "{told}");
 }

@@ -311,7 +311,7 @@ async fn build(database: &Database, settings: &[Setting<'_>], clock: Clock, shut
     let overrides = overrides.into_iter().map(|(key, value)| Override { key, flag: "the test", value }).collect();
     let config = Config::load(&LoadOptions { overrides, ..LoadOptions::default() }).unwrap();
     // Before the house does it: what it applies is an entry of the audit log, and tests count entries.
-    let tables = efface::app::open_store(&config).await.unwrap();
+    let tables = efface::app::open_or_make_store(&config).await.unwrap();
     migration::up(tables.db(), config.database.reference_schema).await.unwrap();
     tables.close().await;
     Box::pin(App::build(config, clock, shutdown)).await.unwrap()

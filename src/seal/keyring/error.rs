@@ -9,6 +9,8 @@ use thiserror::Error;
 pub enum KeyringError {
     #[error("cannot read the keys file {}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("there is no keys file {0}; for a new installation `efface keys generate --output {0}` writes one", path.display())]
+    Missing { path: PathBuf },
     #[error("the keys file {} is larger than a keys file can be", path.display())]
     TooLarge { path: PathBuf },
     /// The parser's own message is left out: it may quote what it found.

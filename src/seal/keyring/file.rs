@@ -73,7 +73,10 @@ pub(super) fn load(path: &Path) -> Result<Keyring, KeyringError> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
-    let failed = |source| KeyringError::Read { path: path.to_owned(), source };
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => KeyringError::Missing { path: path.to_owned() },
+        _ => KeyringError::Read { path: path.to_owned(), source },
+    };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.permissions().mode() & 0o077 != 0 {

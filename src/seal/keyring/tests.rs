@@ -107,7 +107,7 @@ fn a_folder_that_is_not_there_is_named() {
     let error = Keyring::generate().write_new(&path).unwrap_err();
     assert!(matches!(&error, KeyringError::Write { path: named, .. } if *named == path), "{error}");
     let error = Keyring::load(&path).unwrap_err();
-    assert!(matches!(&error, KeyringError::Read { path: named, .. } if *named == path), "{error}");
+    assert!(matches!(&error, KeyringError::Missing { path: named } if *named == path), "{error}");
 }
 
 #[test]

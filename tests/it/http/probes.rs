@@ -4,6 +4,8 @@ use efface::http::{Finding, Readiness, ServerSettings};
 use serde_json::json;
 
 use super::house::{BODY, House, Request, accepting};
+use crate::outside::http::Client;
+use crate::outside::program::{Plan, Program};
 
 #[tokio::test]
 async fn a_living_process_tells_its_version_under_both_names() {
@@ -58,6 +60,20 @@ async fn webhooks_are_counted_and_timed_by_provider_topic_and_answer() {
         "efface_webhook_seconds_sum",
     ] {
         assert!(value(after.text(), line) > value(before.text(), line), "{line} in\n{}", after.text());
+    }
+}
+
+#[tokio::test]
+async fn what_the_broker_confirms_is_counted_from_the_first_message_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}?mode=rwc", folder.path().join("efface.db").display());
+    let plan = Plan::new(folder.path(), "efface", "all").with("DATABASE__URL", database);
+    // Nobody is there: what counts was made when the room was opened, and not in vain.
+    let program = Program::start(&plan.with("BROKER__URL", "amqp://app:app@127.0.0.1:1/")).await;
+    let page = Client::new(program.address()).get("/metrics").await;
+    let page = String::from_utf8(page.body).unwrap();
+    for line in ["efface_broker_published_total 0", "efface_broker_consumed_total 0"] {
+        assert!(page.lines().any(|text| text == line), "{line} in\n{page}");
     }
 }
 
