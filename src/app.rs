@@ -47,8 +47,9 @@ use crate::webhook::Secrets;
 pub use error::AppError;
 use open::{build_holds, exporter, packages};
 pub use open::{
-    data_map_text, folder, is_to_be_made, load_keys, open_as_it_would_be, open_bundles, open_holds, open_log,
-    open_or_make_store, open_packages, open_store, open_stores, prepare_tables, read_data_map, suppression_settings,
+    data_map_text, folder, is_sealed_in, is_to_be_made, load_keys, open_as_it_would_be, open_bundles, open_holds,
+    open_log, open_or_make_store, open_packages, open_store, open_stores, prepare_tables, read_data_map,
+    suppression_settings,
 };
 pub use rewrap::rewrap;
 pub use signer::signer;
@@ -98,8 +99,8 @@ impl App {
         if secrets.is_empty() {
             return Err(AppError::NoSecret);
         }
-        let keyring = Arc::new(load_keys(&config)?);
         let store = open_or_make_store(&config).await?;
+        let keyring = Arc::new(load_keys(&config, &store).await?);
         prepare_tables(&config, &store).await?;
         let stores = open_stores(&config, &store).await?;
         data_map::require_sound(&config, &stores).await?;

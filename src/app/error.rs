@@ -21,6 +21,11 @@ pub enum AppError {
     Keys(PathBuf, #[source] KeyringError),
     #[error("the keys at {0} are not those that this database was used with: what is sealed in it would not open")]
     OtherKeys(PathBuf),
+    #[error(
+        "the keys at {0} are gone, and what is sealed in this database opens with no others: put the file back, or say in \
+         keys.file where it is"
+    )]
+    KeysGone(PathBuf),
     #[error("keys.file is not set; make one with `efface keys generate --output FILE`, or use a SQLite file")]
     NoKeysFile,
     #[error("webhooks.secrets is empty: without the app's secret no webhook can be verified")]
@@ -47,6 +52,7 @@ impl AppError {
                 | Self::Findings(_)
                 | Self::Keys(..)
                 | Self::OtherKeys(_)
+                | Self::KeysGone(_)
         )
     }
 }

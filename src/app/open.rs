@@ -19,7 +19,7 @@ use crate::export::{Exporter, LinkSettings, Packages};
 use crate::hold::Holds;
 use crate::job::legal_hold;
 use crate::seal::{ContentKeys, Keyring, KeyringError, Pii};
-use crate::store::{PoolLimits, Store, StoreError};
+use crate::store::{PoolLimits, Store, StoreError, content_key};
 use crate::suppression::Settings;
 
 /// Data requests that a process collects at the same time: each holds a connection for long.
@@ -151,8 +151,8 @@ pub fn data_map_text(config: &Config) -> Option<String> {
 ///
 /// # Errors
 /// When the keys cannot be used.
-pub fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
-    let keyring = load_keys(config)?;
+pub async fn open_bundles(config: &Config, store: &Store, clock: &Clock) -> Result<Bundles, AppError> {
+    let keyring = load_keys(config, store).await?;
     let log = open_log(config, store, clock, &keyring);
     Ok(Bundles::new(store.clone(), log, signer(config, &keyring), data_map_text(config)))
 }
@@ -191,17 +191,33 @@ pub fn suppression_settings(config: &Config) -> Settings {
     }
 }
 
-/// Reads the keys; in embedded mode they are made when there are none.
+/// Reads the keys; in embedded mode they are made when there are none, for a database that was used with none.
 ///
 /// # Errors
-/// [`AppError::NoKeysFile`] or [`AppError::Keys`].
-pub fn load_keys(config: &Config) -> Result<Keyring, AppError> {
+/// [`AppError::NoKeysFile`], [`AppError::Keys`] or [`AppError::KeysGone`].
+pub async fn load_keys(config: &Config, store: &Store) -> Result<Keyring, AppError> {
     let path = config.keys_file().ok_or(AppError::NoKeysFile)?;
     let made_when_missing = config.keys.file.is_none();
     if made_when_missing && !path.exists() {
+        let used = is_sealed_in(store).await;
+        if used.map_err(|error| AppError::Database(config.database.url.masked(), error))? {
+            return Err(AppError::KeysGone(path));
+        }
         make_keys(&path)?;
     }
     Keyring::load(&path).map_err(|error| AppError::Keys(path, error))
+}
+
+/// Whether something was sealed in this database. In one without its tables nothing was.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn is_sealed_in(store: &Store) -> Result<bool, StoreError> {
+    match content_key::newest(store).await {
+        Ok(newest) => Ok(newest.is_some()),
+        Err(StoreError::Refused(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn make_keys(path: &Path) -> Result<(), AppError> {
@@ -220,8 +236,8 @@ fn make_keys(path: &Path) -> Result<(), AppError> {
 ///
 /// # Errors
 /// [`AppError::NoKeysFile`] or [`AppError::Keys`].
-pub fn open_packages(config: &Config, store: &Store, clock: Clock) -> Result<Packages, AppError> {
-    let keyring = Arc::new(load_keys(config)?);
+pub async fn open_packages(config: &Config, store: &Store, clock: Clock) -> Result<Packages, AppError> {
+    let keyring = Arc::new(load_keys(config, store).await?);
     let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
     Ok(packages(config, store.clone(), keys, keyring, clock))
 }
@@ -243,7 +259,7 @@ pub(super) fn packages(
 /// # Errors
 /// When the keys or the data map cannot be used.
 pub async fn open_holds(config: &Config, store: &Store, clock: &Clock) -> Result<Holds, AppError> {
-    let keyring = Arc::new(load_keys(config)?);
+    let keyring = Arc::new(load_keys(config, store).await?);
     let stores = open_stores(config, store).await?;
     let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), clock.clone());
     Ok(build_holds(store, clock, &keyring, &keys, &stores))

@@ -41,8 +41,8 @@ pub fn settings(config: &Config) -> Settings {
 ///
 /// # Errors
 /// [`AppError::NoKeysFile`] or [`AppError::Keys`]: what is pruned of the audit log is signed for.
-pub fn open(config: &Config, store: &Store, stores: Stores, clock: &Clock) -> Result<Retention, AppError> {
-    let log = open_log(config, store, clock, &load_keys(config)?);
+pub async fn open(config: &Config, store: &Store, stores: Stores, clock: &Clock) -> Result<Retention, AppError> {
+    let log = open_log(config, store, clock, &load_keys(config, store).await?);
     Ok(room(config, store, stores, clock, Some(log)))
 }
 

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use serde::Serialize;
 
 use super::{Context, Exit, output};
-use crate::app::{self, AppError, data_map, open_log, open_stores};
+use crate::app::{self, AppError, data_map, is_sealed_in, open_log, open_stores};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::seal::{ContentKeys, Keyring};
@@ -217,6 +217,14 @@ async fn check_database(config: &Config, store: &Store, findings: &mut Findings)
 /// Whether the key file opens what is in the database.
 async fn check_keys_fit(config: &Config, store: &Store, findings: &mut Findings) {
     let Some(file) = config.keys_file() else { return };
+    if !file.exists() {
+        match is_sealed_in(store).await {
+            Ok(true) => findings.bad("keys", true, told(AppError::KeysGone(file))),
+            Ok(false) => {}
+            Err(error) => findings.bad("keys", false, error.to_string()),
+        }
+        return;
+    }
     // One that cannot be read was told.
     let Ok(keyring) = Keyring::load(&file) else { return };
     let keys = ContentKeys::new(keyring.into(), store.clone(), Clock::system());

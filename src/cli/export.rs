@@ -63,8 +63,8 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let (config, clock) = (context.config(Vec::new())?, Clock::system());
     let store = open_store(&config).await?;
     prepare_tables(&config, &store).await?;
-    let bundles = open_bundles(&config, &store, &clock)?;
-    let engine = Engine::new(load_keys(&config)?.into());
+    let bundles = open_bundles(&config, &store, &clock).await?;
+    let engine = Engine::new(load_keys(&config, &store).await?.into());
     let wishes = Wishes {
         redact: policy.as_ref().map(|policy| (policy, &engine)),
         without_receipts: args.without_receipts,

@@ -143,7 +143,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
             (id, Command::Release { plan: plan.clone() })
         }
         Action::Cancel { id, reason, .. } => {
-            let signer = signer(&config, &load_keys(&config)?);
+            let signer = signer(&config, &load_keys(&config, &store).await?);
             (id, Command::Cancel { reason: reason.clone(), signer })
         }
         Action::Package(package) => return package::run(context, (&config, &store), package).await,

@@ -99,7 +99,7 @@ async fn generate(context: &Context, file: Option<&PathBuf>) -> anyhow::Result<E
 /// Records the configuration's keys where its log is at hand; else the first process that serves with them does.
 async fn record(config: &Config) -> anyhow::Result<()> {
     let Some(store) = audited::log_at_hand(config).await? else { return Ok(()) };
-    let keyring = load_keys(config)?;
+    let keyring = load_keys(config, &store).await?;
     let signer = signer(config, &keyring);
     app::keys::record(&store, &Clock::system(), (&keyring, &signer), audited::operator()).await?;
     Ok(())

@@ -58,7 +58,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let config = context.config(Vec::new())?;
     let store = open_store(&config).await?;
     let stores = open_stores(&config, &store).await?;
-    let keyring = Arc::new(load_keys(&config)?);
+    let keyring = Arc::new(load_keys(&config, &store).await?);
     let keys = ContentKeys::new(Arc::clone(&keyring), store.clone(), Clock::system());
     let planner = Planner { stores, keys, keyring, reinstalled: config.jobs.reinstalled };
     let plan = match (&args.job, &args.shop) {

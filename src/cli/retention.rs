@@ -103,7 +103,7 @@ pub async fn run(context: &Context, args: &Args) -> anyhow::Result<Exit> {
         Action::Show(scope) => {
             show(context, &app::retention::open_to_look(&config, &store, stores, &clock), scope).await
         }
-        Action::Run(run) => purge(context, &app::retention::open(&config, &store, stores, &clock)?, run).await,
+        Action::Run(run) => purge(context, &app::retention::open(&config, &store, stores, &clock).await?, run).await,
         Action::Runs(_) => Ok(Exit::Done),
     }
 }

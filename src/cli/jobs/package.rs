@@ -60,7 +60,7 @@ impl Args {
 }
 
 pub async fn run(context: &Context, (config, store): (&Config, &Store), args: &Args) -> anyhow::Result<Exit> {
-    let packages = open_packages(config, store, Clock::system())?;
+    let packages = open_packages(config, store, Clock::system()).await?;
     let actor = audited::operator();
     if let Some(file) = &args.output {
         write(&packages, actor, args, file).await?;
