@@ -48,6 +48,7 @@ both_databases! {
             r#"UPDATE "AuditTree" SET "minimumIndex"=-1"#.to_owned(),
             r#"UPDATE "AuditTree" SET "minimumIndex"="size""#.to_owned(),
             r#"UPDATE "AuditTree" SET "origin"='another'"#.to_owned(),
+            r#"UPDATE "AuditTree" SET "id"='another'"#.to_owned(),
             r#"DELETE FROM "AuditTree""#.to_owned(),
             format!(r#"UPDATE "AuditTile" SET "hashes"={hash}"#),
             format!(r#"UPDATE "AuditTile" SET "hashes"={short}"#),
@@ -131,6 +132,10 @@ both_databases! {
         house.execute(&raise).await;
         for sql in [r#"DELETE FROM "AuditLog""#, r#"DELETE FROM "AuditLog" WHERE "ordinal"=1"#, r#"DELETE FROM "AuditSpan""#] {
             house.refuses(sql).await;
+        }
+        // Nor does the note let it fall again, or rise above the tree.
+        for minimum in [3, 5] {
+            house.refuses(&raise.replace('4', &minimum.to_string())).await;
         }
         assert_eq!(house.audit_rows().await.len(), 4);
         house.append(1).await;

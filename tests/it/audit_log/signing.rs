@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use efface::evidence::checkpoint::SignedCheckpoint;
+use efface::evidence::checkpoint::{Checkpoint, SignedCheckpoint};
 use efface::evidence::log::{Log, LogError};
 use efface::seal::Keyring;
 
@@ -128,8 +128,9 @@ both_databases! {
         let hash = if house.is_sqlite() { "zeroblob(96)" } else { r"decode(repeat('00',96),'hex')" };
         house.without_triggers(async || house.execute(&format!(r#"UPDATE "AuditTile" SET "hashes"={hash}"#)).await).await;
         house.append(1).await;
-        let error = house.tend().await.unwrap_err();
-        assert!(matches!(error, LogError::OtherRoot { size: 3, .. }), "{error}");
+        for error in [house.tend().await.unwrap_err(), house.log().check().await.unwrap_err()] {
+            assert!(matches!(error, LogError::OtherRoot { size: 3, .. }), "{error}");
+        }
     }
 
     /// One number in one row says what may be gone: only the number that was signed is believed.
@@ -158,6 +159,52 @@ both_databases! {
         }
         let refused = house.app().bundles().of_shop(crate::house::ADA, None, None, &Wishes::default()).await;
         assert!(matches!(refused, Err(BundleError::Log(LogError::OtherMinimum { .. }))), "{refused:?}");
+    }
+
+    /// A note counts when one of our keys has signed it for this log, and the tree has what it speaks of.
+    async fn a_note_that_is_not_of_this_log_raises_no_minimum_index(house: House) {
+        house.append(3).await;
+        house.tend().await.unwrap();
+        let head = house.log().head().await.unwrap();
+        let keyring = Keyring::load(house.keys_file().as_ref()).unwrap();
+        let key = |keyring: &Keyring| ed25519_dalek::SigningKey::from_bytes(keyring.signing_seed().1);
+        let ours = Checkpoint {
+            origin: head.origin,
+            size: 3,
+            root: house.log().root(3).await.unwrap(),
+            extensions: vec!["minimum-index 2".to_owned()],
+        };
+        let elsewhere = Checkpoint { origin: "efface/audit-log/elsewhere".to_owned(), ..ours.clone() };
+        let larger = Checkpoint { size: 4, ..ours.clone() };
+        let not_pruned = Checkpoint { extensions: Vec::new(), ..ours.clone() };
+        for (note, minimum) in [
+            (ours.clone().sign(&key(&Keyring::generate())), 2),
+            (elsewhere.sign(&key(&keyring)), 2),
+            (larger.sign(&key(&keyring)), 2),
+            (not_pruned.sign(&key(&keyring)), 0),
+        ] {
+            let raised = format!(r#"UPDATE "AuditTree" SET "minimumIndex"={minimum},"policy"='{}'"#, note.note());
+            house.without_triggers(async || house.execute(&raised).await).await;
+            let error = house.log().check().await.unwrap_err();
+            assert!(matches!(error, LogError::OtherMinimum { signed: None, .. }), "{error}");
+        }
+        let ours = ours.sign(&key(&keyring));
+        let raised = format!(r#"UPDATE "AuditTree" SET "minimumIndex"=2,"policy"='{}'"#, ours.note());
+        house.without_triggers(async || house.execute(&raised).await).await;
+        assert_eq!(house.log().minimum_note().await.unwrap().as_deref(), Some(ours.note()));
+    }
+
+    /// A pruning may end in the middle of a span, and what is counted begins there.
+    async fn a_log_that_was_pruned_within_a_span_is_whole(house: House) {
+        house.long_ago();
+        house.append(2).await;
+        house.advance(TimeDelta::days(200));
+        house.append(3).await;
+        house.tend().await.unwrap();
+        assert_eq!(house.number(r#"SELECT count(*) AS n FROM "AuditSpan""#).await, 1);
+        assert_eq!(house.log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap().minimum_index, 2);
+        house.tend().await.unwrap();
+        house.log().check().await.unwrap();
     }
 
     /// Waiting cures none of these: `efface_audit_log_refused` is 1.

@@ -122,7 +122,7 @@ impl Story {
 type Lie = (&'static str, fn(&mut Story));
 
 /// About a job that was erased at once.
-const OF_ONE_LIFE: [Lie; 36] = [
+const OF_ONE_LIFE: [Lie; 53] = [
     ("begins twice", |s| s.events.insert(1, s.events[s.at("create", None)].clone())),
     ("never begins", |s| drop(s.events.remove(s.at("create", None)))),
     ("ends twice", |s| s.events.push(s.events[s.end()].clone())),
@@ -220,10 +220,123 @@ const OF_ONE_LIFE: [Lie; 36] = [
         s.set(s.end(), "metadata.jobType", json!(["vanish"]));
         s.set(s.at("create", None), "metadata.jobType", json!(["vanish"]));
     }),
+    ("began before, and is of a type that there is not", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.jobType", json!("vanish"));
+        s.begin_late();
+    }),
+    ("began before, and counts its attempts in words", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!("1"));
+        s.begin_late();
+    }),
+    ("began before, and has a status that there is not", |s| {
+        s.receipts = None;
+        s.insert_move(s.end(), "done");
+        s.events.remove(s.end());
+        s.begin_late();
+    }),
+    ("is exported, and nothing was found", |s| {
+        s.receipts = None;
+        s.set(s.end(), "action", json!("export"));
+        s.set(s.at("export", None), "metadata.outcome", json!("nothing_found"));
+    }),
+    ("was exported by being deleted, whatever it was", |s| {
+        s.receipts = None;
+        s.forget(s.end(), "metadata.jobType");
+        s.set(s.end(), "metadata.outcome", json!("exported"));
+        s.begin_late();
+    }),
+    ("was erased by an export, whatever it was", |s| {
+        s.receipts = None;
+        s.forget(s.end(), "metadata.jobType");
+        s.set(s.end(), "action", json!("export"));
+        s.begin_late();
+    }),
+    ("begins twice, by no delivery", |s| {
+        s.receipts = None;
+        s.set(s.at("create", None), "metadata.webhookId", Value::Null);
+        s.events.insert(1, s.events[s.at("create", None)].clone());
+    }),
+    ("never begins, and is released", |s| {
+        s.receipts = None;
+        s.insert_move(s.end(), "queued");
+        s.events.remove(s.at("create", None));
+    }),
+    ("began before and is held, and has a receipt", |s| {
+        s.insert_move(s.end(), "held");
+        s.events.remove(s.end());
+        s.begin_late();
+    }),
+    ("is tried once, fails, and counts nothing", |s| {
+        s.receipts = None;
+        s.insert_move(s.end(), "failed");
+        s.insert_move(s.end(), "queued");
+        s.set(s.at("update", Some("failed")), "metadata.attempts", json!(0));
+    }),
+    ("failed after attempts that nobody told, and counts on when it is queued again", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!(2));
+        s.insert_move(s.end(), "failed");
+        s.insert_move(s.end(), "queued");
+        s.begin_late();
+    }),
+    ("is held after attempts that were not", |s| {
+        s.receipts = None;
+        s.insert_move(s.end(), "held");
+        s.insert_move(s.end(), "queued");
+        s.set(s.at("update", Some("held")), "metadata.attempts", json!(5));
+    }),
+    ("began before, and ends with the attempts that it was released with", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!(2));
+        s.insert_move(s.end(), "held");
+        s.insert_move(s.end(), "queued");
+        s.set(s.at("update", Some("queued")), "metadata.attempts", json!(2));
+        s.begin_late();
+    }),
+    ("fails, and ends", |s| {
+        s.receipts = None;
+        s.set(s.end(), "metadata.attempts", json!(2));
+        s.insert_move(s.end(), "failed");
+    }),
+    ("is withdrawn, and has the receipt of an erasure", |s| {
+        let end = s.end();
+        s.set(end, "action", json!("update"));
+        s.set(end, "metadata.status", json!("cancelled"));
+        s.forget(end, "metadata.outcome");
+        s.forget(end, "metadata.attempts");
+    }),
+    ("began before, and ends as another type than its receipt's", |s| {
+        s.set(s.end(), "metadata.jobType", json!("shop_redact"));
+        s.begin_late();
+    }),
+    ("began before, and ends after other attempts than its receipt's", |s| {
+        s.set(s.end(), "metadata.attempts", json!(2));
+        s.begin_late();
+    }),
+];
+
+/// True stories of the same job, in which more happens than did.
+const TRUE: [Lie; 2] = [
+    ("fails, is queued again, and counts from 0", |s| {
+        s.insert_move(s.end(), "failed");
+        s.insert_move(s.end(), "queued");
+        s.set(s.at("update", Some("failed")), "metadata.attempts", json!(1));
+    }),
+    ("is retried, given back, and held where it was queued", |s| {
+        s.set(s.end(), "metadata.attempts", json!(2));
+        for status in ["retrying", "held", "queued"] {
+            s.insert_move(s.end(), status);
+        }
+        s.set(s.at("update", Some("retrying")), "metadata.attempts", json!(1));
+        s.set(s.at("update", Some("held")), "metadata.from", json!("queued"));
+    }),
 ];
 
 /// True stories that begin in the middle.
-const TOLD_LATE: [Lie; 2] = [
+const TOLD_LATE: [Lie; 3] = [
+    ("ends as a type that was told before", |s| s.forget(s.end(), "metadata.jobType")),
     ("ends after attempts that were told before", |s| s.set(s.end(), "metadata.attempts", json!(3))),
     ("is released after attempts that were told before", |s| {
         s.set(s.end(), "metadata.attempts", json!(3));
@@ -259,6 +372,14 @@ const OF_A_WITHDRAWN_JOB: [Lie; 5] = [
     }),
 ];
 
+/// The last entry that makes a job of an erasure.
+fn second_of(story: &Story) -> usize {
+    let makes = |event: &Event| {
+        event.text("action") == Some("create") && event.text("metadata.jobType") == Some("customer_redact")
+    };
+    story.events.iter().rposition(makes).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verifiers() {
     let house = House::sqlite().await;
@@ -282,6 +403,20 @@ async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verif
         story.begin_late();
         assert_eq!(cases.add(&story.forged(&house)), None, "a job that {what}");
     }
+    for (what, tell) in TRUE {
+        let mut story = Story::of(&base);
+        story.receipts = None;
+        tell(&mut story);
+        assert_eq!(cases.add(&story.forged(&house)), None, "a job that {what}");
+    }
+    for id in &jobs {
+        cases.set_base(&Story::of(&house.bundle(id, &Wishes::default()).await).forged(&house));
+        assert_eq!(cases.last(), "OK", "a true story");
+    }
+    // What comes before the entries of a withdrawn job is not told, and its receipt says how often it was tried.
+    let mut story = Story::of(&house.bundle(&jobs[4], &Wishes::default()).await);
+    story.begin_late();
+    assert_eq!(cases.add(&story.forged(&house)), None, "a job that was made before");
     // Two jobs of one delivery; receipts, which would tell, are left out.
     let wishes = Wishes { without_receipts: true, ..Wishes::default() };
     let mut story = Story::of(&house.bundle_of_shop(ADA, &wishes).await);
@@ -289,6 +424,23 @@ async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verif
     assert_eq!(cases.last(), "OK");
     let begins = |event: &Event| event.text("action") == Some("create") && event.text("metadata.jobType").is_some();
     let of_type = |event: &&Event| begins(event) && event.text("metadata.jobType") == Some("customer_redact");
+    // Jobs that no delivery has made; an entry about something else that has a job's id; two types of job of one delivery.
+    let mut told = Story::of(&house.bundle_of_shop(ADA, &wishes).await);
+    let of_jobs: Vec<usize> = (0..told.events.len()).filter(|at| begins(&told.events[*at])).collect();
+    for at in &of_jobs {
+        told.set(*at, "metadata.webhookId", Value::Null);
+    }
+    let other = told.events[of_jobs[0]].clone();
+    told.events.insert(0, other);
+    told.set(0, "resourceType", json!("LegalHold"));
+    assert_eq!(cases.add(&told.forged(&house)), None, "jobs of no delivery");
+    let mut told = Story::of(&house.bundle_of_shop(ADA, &wishes).await);
+    for at in of_jobs {
+        let one_each = told.events[at].text("metadata.jobType") == Some("data_request") || at == second_of(&told);
+        let key = if one_each { json!("one delivery") } else { json!(at.to_string()) };
+        told.set(at, "metadata.webhookId", key);
+    }
+    assert_eq!(cases.add(&told.forged(&house)), None, "jobs of two types of one delivery");
     let first = story.events.iter().find(of_type).unwrap().value("metadata.webhookId").unwrap().clone();
     let second = story.events.iter().rposition(|event| of_type(&event)).unwrap();
     assert_ne!(story.events[second].value("metadata.webhookId"), Some(&first));

@@ -98,7 +98,29 @@ async fn what_the_holder_of_the_signing_key_alters_is_seen_by_both_verifiers() {
 type Lie = (&'static str, fn(&mut Value));
 
 /// What a receipt says of an erasure of one customer in which rows were deleted, and what cannot be.
-const OF_AN_ERASURE: [Lie; 32] = [
+const OF_AN_ERASURE: [Lie; 35] = [
+    ("that nothing was found where rows are kept", |r| {
+        for table in r["erasure"]["tables"].as_array_mut().unwrap() {
+            table["kept"] = table["matched"].clone();
+            for field in ["deleted", "masked", "alreadyAbsent"] {
+                table[field] = json!(0);
+            }
+            table["ground"] = json!("invoices");
+        }
+        r["outcome"] = json!("nothing_found");
+    }),
+    ("an erasure where all was gone", |r| {
+        for table in r["erasure"]["tables"].as_array_mut().unwrap() {
+            table["alreadyAbsent"] = table["matched"].clone();
+            for field in ["deleted", "masked", "kept"] {
+                table[field] = json!(0);
+            }
+        }
+    }),
+    ("an erasure for a request for data", |r| {
+        r["request"]["topic"] = json!("customers/data_request");
+        r["request"]["jobType"] = json!("data_request");
+    }),
     ("an outcome that its counts do not say", |r| r["outcome"] = json!("nothing_found")),
     ("rows kept that are not", |r| r["outcome"] = json!("retained")),
     ("an outcome of another kind of job", |r| r["outcome"] = json!("exported")),
@@ -153,7 +175,11 @@ const OF_AN_ERASURE: [Lie; 32] = [
 ];
 
 /// Of a request for data that found rows.
-const OF_AN_EXPORT: [Lie; 4] = [
+const OF_AN_EXPORT: [Lie; 5] = [
+    ("an export for a request to erase", |r| {
+        r["request"]["topic"] = json!("customers/redact");
+        r["request"]["jobType"] = json!("customer_redact");
+    }),
     ("an outcome that its counts do not say", |r| r["outcome"] = json!("nothing_found")),
     ("an erasure", |r| r["outcome"] = json!("erased")),
     ("rows that were not collected", |r| {
