@@ -118,6 +118,28 @@ async fn jobs(house: &House) -> [String; 5] {
     [erased, request, failed, held, cancelled]
 }
 
+/// On SQLite keys are made when there are none. For a database that was used they would open nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_new_keys_are_made_for_a_database_that_was_used() {
+    let house = House::sqlite().await;
+    house.leaves_jobs();
+    house.post(&Webhook::customers_redact(BEA, &[1001_u64])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("efface.db").display().to_string();
+    house.execute(&format!("VACUUM INTO '{database}'")).await;
+    for line in ["check", "serve", "export --shop bea.myshopify.com --output e.zip", "plan --shop bea.myshopify.com"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_efface"));
+        command.args(line.split(' ')).current_dir(folder.path()).env_clear().stdin(Stdio::null());
+        let refused = command.env("SHOPIFY_API_SECRET", "hush").output().unwrap();
+        let told = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+        assert!(
+            refused.status.code() == Some(2) && told.contains("the keys at efface.keys are gone"),
+            "{line}: {told}"
+        );
+        assert!(!folder.path().join("efface.keys").exists(), "{line}");
+    }
+}
+
 both_databases! {
     /// With the keys of another installation everything that is sealed would fail, and nobody would know why.
     async fn the_keys_of_another_installation_are_refused(house: House) {
