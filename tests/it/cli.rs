@@ -322,12 +322,3 @@ fn check_finds_files_that_could_not_be_written_and_names_their_keys() {
     let (code, told, _) = within(folder.path(), &["check"], &env);
     assert!(code == Some(2) && told.contains("`efface keys generate --output gone.keys`"), "{told}");
 }
-
-#[test]
-fn a_reason_that_may_not_be_kept_is_wrong_usage() {
-    let folder = tempfile::tempdir().unwrap();
-    assert_eq!(within(folder.path(), &["migrate", "up"], &[]).0, Some(0));
-    let cancel = ["jobs", "cancel", "gdpr_1", "--yes", "--reason", "asked by jane@example.com"];
-    let (code, _, told) = within(folder.path(), &cancel, &[]);
-    assert!(code == Some(2) && told.contains("e-mail address") && !told.contains("jane"), "{told}");
-}

@@ -116,7 +116,7 @@ both_databases! {
         command.args(["jobs", "cancel", &id, "--reason", "john.private@pii.example asked", "--yes"]).env_clear();
         let output = command.envs(house.environment()).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains("name the case, not the person") && !told.contains("private"), "{told}");
         assert_eq!(house.job(&id).await.status, JobStatus::Queued);
     }
