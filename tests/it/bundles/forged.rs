@@ -19,7 +19,7 @@ use efface::seal::Keyring;
 use serde_json::{Value, json};
 
 use super::mutations::Cases;
-use crate::house::{ADA, House};
+use crate::house::{ADA, House, Webhook};
 
 /// What a bundle tells, open to be told otherwise.
 struct Story {
@@ -417,6 +417,14 @@ async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verif
     let mut story = Story::of(&house.bundle(&jobs[4], &Wishes::default()).await);
     story.begin_late();
     assert_eq!(cases.add(&story.forged(&house)), None, "a job that was made before");
+    // A receipt that names its delivery by a pseudonym is not held against the name that the entry tells.
+    house.advance(chrono::TimeDelta::seconds(5));
+    let id = house.done(&Webhook::customers_redact(ADA, &[1005_u64]).id("ada@example.com")).await.id;
+    let base = house.bundle(&id, &Wishes::default()).await;
+    assert_eq!(cases.add(&Story::of(&base).forged(&house)), None, "a delivery with the id of a person");
+    let mut story = Story::of(&base);
+    story.set(story.at("create", None), "metadata.webhookId", json!("by another key"));
+    assert_eq!(cases.add(&story.forged(&house)), None, "a delivery with another pseudonym");
     // Two jobs of one delivery; receipts, which would tell, are left out.
     let wishes = Wishes { without_receipts: true, ..Wishes::default() };
     let mut story = Story::of(&house.bundle_of_shop(ADA, &wishes).await);
