@@ -30,6 +30,16 @@ impl House {
         verify(bundle, &[self.key()], None)
     }
 
+    /// Both verifiers must find these bundles valid.
+    pub fn both_verify(&self, bundles: &[Vec<u8>]) {
+        let mut cases = mutations::Cases::new(self.key());
+        for bundle in bundles {
+            cases.set_base(bundle);
+            assert_eq!(cases.last(), "OK");
+        }
+        cases.both_agree(tempfile::tempdir().unwrap().path());
+    }
+
     /// Jobs that have lived through everything: failures, holds, a release, a cancellation, a second try.
     pub async fn jobs_with_a_past(&self) -> Vec<String> {
         self.settle_town().await;

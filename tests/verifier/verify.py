@@ -566,9 +566,7 @@ def read_events(text, manifest):
         if "job" in scope:
             fits = told["resourceType"] == "GDPRJob" and told["resourceId"] == scope["job"]
         else:
-            fits = told.get("shopDomain", scope["shop"]) == scope["shop"]
-            fits = fits and scope.get("from", "").encode() <= told["createdAt"].encode()
-            fits = fits and ("to" not in scope or told["createdAt"].encode() < scope["to"].encode())
+            fits = told.get("shopDomain", scope["shop"]) == scope["shop"] and within(scope, told["createdAt"])
         if not fits:
             raise Refused("Events", "outside of the scope")
         withheld += hidden
@@ -783,6 +781,17 @@ def read_receipt(data, keys):
     return receipt
 
 
+def within(scope, at):
+    begun = scope.get("from", "").encode() <= at.encode()
+    return begun and ("to" not in scope or at.encode() < scope["to"].encode())
+
+
+def receipt_in_scope(receipt, scope):
+    if "job" in scope:
+        return receipt["request"]["jobId"] == scope["job"]
+    return receipt["request"]["shopDomain"] == scope["shop"] and within(scope, receipt["endedAt"])
+
+
 def read_receipts(files, keys, manifest):
     receipts = {}
     for name, data in files.items():
@@ -791,6 +800,8 @@ def read_receipts(files, keys, manifest):
             job = name[len("receipts/") : -len(".json")]
             if receipt is None or receipt["request"]["jobId"] != job:
                 raise Refused("Receipts", name)
+            if not receipt_in_scope(receipt, manifest["scope"]):
+                raise Refused("Receipts", "outside of the scope")
             receipts[job] = (receipt, sha256(data).hex())
     if manifest["receiptsLeftOut"] and receipts:
         raise Refused("Receipts", "there, and said to be left out")

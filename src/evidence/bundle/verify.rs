@@ -12,13 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::container::{self, Files};
 use super::event::Event;
 use super::ledger::{Enclosed, Ledger};
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, Scope};
 use super::{MANIFEST_TYPE, names, proof, tlog_proof};
+use crate::clock::rfc3339;
 use crate::evidence::checkpoint::SignedCheckpoint;
 use crate::evidence::dsse::Envelope;
 use crate::evidence::leaf;
 use crate::evidence::merkle::{self, Hash};
 use crate::evidence::public_key::PublicKey;
+use crate::evidence::statement::Receipt;
 use crate::evidence::verify;
 
 /// A bundle that verifies.
@@ -189,9 +191,7 @@ fn in_scope(event: &Event, manifest: &Manifest) -> bool {
         return event.is_of_job() && event.text("resourceId") == Some(job);
     }
     let (shop, at) = (event.value("shopDomain"), event.text("createdAt").unwrap_or_default());
-    shop.is_none_or(|shop| shop.as_str() == scope.shop.as_deref())
-        && scope.from.as_deref().is_none_or(|from| from <= at)
-        && scope.to.as_deref().is_none_or(|to| at < to)
+    shop.is_none_or(|shop| shop.as_str() == scope.shop.as_deref()) && within(scope, at)
 }
 
 fn hash_chain(files: &Files<'_>, leaves: &Leaves, signed: &SignedCheckpoint) -> Result<(), Refused> {
@@ -234,12 +234,29 @@ fn receipts<'a>(
         if checked.statement.predicate.request.job_id != id {
             return Err(Part::Receipts.refuse(format!("{name}: it is the receipt of another job")));
         }
+        if !receipt_in_scope(&checked.statement.predicate, manifest) {
+            return Err(Part::Receipts.refuse(format!("{name}: it is outside of the bundle's scope")));
+        }
         receipts.insert(id.to_owned(), Enclosed { receipt: checked.statement.predicate, envelope });
     }
     if manifest.receipts_left_out && !receipts.is_empty() {
         return Err(Part::Receipts.refuse("they are there, and said to be left out"));
     }
     Ok(receipts)
+}
+
+/// Of a job whose end is pruned there is no entry that would tell it.
+fn receipt_in_scope(receipt: &Receipt, manifest: &Manifest) -> bool {
+    let scope = &manifest.scope;
+    if let Some(job) = &scope.job {
+        return receipt.request.job_id == *job;
+    }
+    scope.shop.as_ref() == Some(&receipt.request.shop_domain) && within(scope, &rfc3339(receipt.ended_at))
+}
+
+/// Whether an instant is one of the scope's.
+fn within(scope: &Scope, at: &str) -> bool {
+    scope.from.as_deref().is_none_or(|from| from <= at) && scope.to.as_deref().is_none_or(|to| at < to)
 }
 
 /// Whether the log has grown from an earlier checkpoint to this one.

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use efface::evidence::log::LogError;
+use efface::store::{PoolLimits, Store};
 use sea_orm::ConnectionTrait as _;
 
 use crate::house::House;
@@ -158,6 +159,26 @@ both_databases! {
     }
 }
 
+impl House {
+    /// Makes the roles of `deploy/postgres/roles.sql`, and runs a statement besides. They belong to the whole server: two tests
+    /// must not make them at once.
+    pub async fn make_roles(&self, besides: &str) {
+        let roles = crate::docs::text::read("deploy/postgres/roles.sql");
+        self.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; {besides} COMMIT")).await;
+    }
+
+    /// The address of the database under one of these roles.
+    fn url_as(&self, role: &str) -> String {
+        let join = if self.url().contains('?') { "&" } else { "?" };
+        format!("{}{join}options=-crole%3D{role}", self.url())
+    }
+
+    /// The database as a process with that role has it.
+    pub async fn store_as(&self, role: &str) -> Store {
+        Store::connect(&self.url_as(role), PoolLimits::default()).await.unwrap()
+    }
+}
+
 #[test]
 fn the_roles_name_every_table_of_ours() {
     let roles = crate::docs::text::read("deploy/postgres/roles.sql");
@@ -174,9 +195,7 @@ on_postgres! {
         house.append(4).await;
         house.tend().await.unwrap();
         house.append(1).await;
-        // Roles belong to the whole server: two tests must not make them at once.
-        let roles = crate::docs::text::read("deploy/postgres/roles.sql");
-        house.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; COMMIT")).await;
+        house.make_roles("").await;
         let mut options = ConnectOptions::new(house.url());
         options.max_connections(1).sqlx_logging(false);
         let db = Database::connect(options).await.unwrap();
@@ -210,8 +229,7 @@ on_postgres! {
         }
         // The keeper does its work, as a process of its own with that role.
         db.execute_unprepared("RESET ROLE").await.unwrap();
-        let url = format!("{}{}options=-crole%3Defface_keeper", house.url(), if house.url().contains('?') { "&" } else { "?" });
-        let store = efface::store::Store::connect(&url, efface::store::PoolLimits::default()).await.unwrap();
+        let store = house.store_as("efface_keeper").await;
         let as_keeper = house.log_over(store.clone());
         house.advance(TimeDelta::days(1));
         assert_eq!(as_keeper.tend().await.unwrap().signed, Some(6));
@@ -229,13 +247,10 @@ on_postgres! {
         let job = house.done(&crate::house::Webhook::customers_redact(crate::house::ADA, &[1001_u64])).await.id;
         house.tend().await.unwrap();
         house.append(1).await;
-        let roles = crate::docs::text::read("deploy/postgres/roles.sql");
         let app = migration::REFERENCE_TABLES.join(r#"",""#);
-        let app = format!(r#"GRANT SELECT, UPDATE, DELETE ON "{app}" TO efface_writer, efface_keeper;"#);
-        house.execute(&format!("BEGIN; SELECT pg_advisory_xact_lock(4711); {roles}; {app} COMMIT")).await;
+        house.make_roles(&format!(r#"GRANT SELECT, UPDATE, DELETE ON "{app}" TO efface_writer, efface_keeper;"#)).await;
         let folder = tempfile::tempdir().unwrap();
-        let join = if house.url().contains('?') { "&" } else { "?" };
-        let as_role = |role: &str| format!("{}{join}options=-crole%3D{role}", house.url());
+        let as_role = |role: &str| house.url_as(role);
         for (role, duties) in [("efface_writer", "http,worker"), ("efface_keeper", "scheduler")] {
             let plan = Plan::new(folder.path(), role, duties)
                 .with("DATABASE__URL", as_role(role))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use efface::evidence::checkpoint::{Checkpoint, SignedCheckpoint};
-use efface::evidence::log::{Log, LogError};
+use efface::evidence::log::{Log, LogError, TilePath};
 use efface::seal::Keyring;
 
 use crate::house::House;
@@ -155,6 +155,7 @@ both_databases! {
             house.log().prune(house.clock.now()).await.unwrap_err(),
             house.log().check().await.unwrap_err(),
             house.log().minimum_note().await.unwrap_err(),
+            house.log().tile(TilePath::parse("entries/000.p/3").unwrap()).await.unwrap_err(),
         ] {
             assert!(matches!(error, LogError::OtherMinimum { used: 5, signed: Some(3) }), "{error}");
             assert!(error.is_contradiction());
@@ -196,7 +197,8 @@ both_databases! {
         assert_eq!(house.log().minimum_note().await.unwrap().as_deref(), Some(ours.note()));
     }
 
-    /// A pruning may end in the middle of a span, and what is counted begins there.
+    /// A pruning may end in the middle of a span, and what is counted begins there; it may end in the middle of one as well. What
+    /// is pruned between two looks is not missed.
     async fn a_log_that_was_pruned_within_a_span_is_whole(house: House) {
         house.long_ago();
         house.append(2).await;
@@ -204,7 +206,10 @@ both_databases! {
         house.append(3).await;
         house.tend().await.unwrap();
         assert_eq!(house.number(r#"SELECT count(*) AS n FROM "AuditSpan""#).await, 1);
+        assert!(house.log().is_whole(0, 4).await.unwrap());
         assert_eq!(house.log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap().minimum_index, 2);
+        assert!(!house.log().is_whole(0, 5).await.unwrap());
+        assert!(house.log().is_whole(2, 4).await.unwrap());
         house.tend().await.unwrap();
         house.log().check().await.unwrap();
     }

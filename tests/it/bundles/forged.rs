@@ -19,7 +19,7 @@ use efface::seal::Keyring;
 use serde_json::{Value, json};
 
 use super::mutations::Cases;
-use crate::house::{ADA, House};
+use crate::house::{ADA, BEA, House, Webhook};
 
 /// What a bundle tells, open to be told otherwise.
 struct Story {
@@ -417,6 +417,38 @@ async fn an_impossible_life_in_a_log_that_was_forged_whole_is_seen_by_both_verif
     let mut story = Story::of(&house.bundle(&jobs[4], &Wishes::default()).await);
     story.begin_late();
     assert_eq!(cases.add(&story.forged(&house)), None, "a job that was made before");
+    // Of a job whose end is pruned the receipt alone is there, if the job is in the scope.
+    let told = Story::of(&base);
+    let ended = told.events[told.end()].text("createdAt").unwrap();
+    let (early, late) = ("2000-01-01T00:00:00.000Z", "2100-01-01T00:00:00.000Z");
+    let of_job = |job: &str| Scope { job: Some(job.to_owned()), shop: None, from: None, to: None };
+    let of_shop = |shop: &str, from: &str, to: &str| {
+        let (from, to) = (Some(from.to_owned()), Some(to.to_owned()));
+        Scope { job: None, shop: Some(shop.to_owned()), from, to }
+    };
+    for (scope, part) in [
+        (of_shop(ADA, ended, late), None),
+        (of_shop(ADA, early, late), None),
+        (of_shop(ADA, early, ended), Some(Part::Receipts)),
+        (of_shop(ADA, late, late), Some(Part::Receipts)),
+        (of_shop(BEA, early, late), Some(Part::Receipts)),
+        (of_job(&jobs[1]), Some(Part::Receipts)),
+        (of_job(&jobs[0]), Some(Part::Ledger)),
+    ] {
+        let mut story = Story::of(&base);
+        story.events.clear();
+        let what = format!("a receipt alone in {scope:?}");
+        story.manifest.scope = scope;
+        assert_eq!(cases.add(&story.forged(&house)), part, "{what}");
+    }
+    // A receipt that names its delivery by a pseudonym is not held against the name that the entry tells.
+    house.advance(chrono::TimeDelta::seconds(5));
+    let id = house.done(&Webhook::customers_redact(ADA, &[1005_u64]).id("ada@example.com")).await.id;
+    let base = house.bundle(&id, &Wishes::default()).await;
+    assert_eq!(cases.add(&Story::of(&base).forged(&house)), None, "a delivery with the id of a person");
+    let mut story = Story::of(&base);
+    story.set(story.at("create", None), "metadata.webhookId", json!("by another key"));
+    assert_eq!(cases.add(&story.forged(&house)), None, "a delivery with another pseudonym");
     // Two jobs of one delivery; receipts, which would tell, are left out.
     let wishes = Wishes { without_receipts: true, ..Wishes::default() };
     let mut story = Story::of(&house.bundle_of_shop(ADA, &wishes).await);

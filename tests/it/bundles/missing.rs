@@ -2,11 +2,17 @@
 
 use chrono::TimeDelta;
 use efface::evidence::bundle::container;
-use efface::evidence::bundle::gather::{BundleError, Wishes};
+use efface::evidence::bundle::gather::{BundleError, Bundles, Wishes};
 use efface::evidence::log::LogError;
 use efface::evidence::receipt;
 
-use crate::house::{ADA, House, Webhook};
+use crate::house::{ADA, BEA, House, Webhook};
+
+/// Which of these jobs have a receipt in a bundle.
+fn with_receipts<const N: usize>(bundle: &[u8], jobs: [&String; N]) -> [bool; N] {
+    let files = container::read(bundle).unwrap();
+    jobs.map(|id| files.contains_key(format!("receipts/{id}.json").as_str()))
+}
 
 impl House {
     /// A job that has ended, under a checkpoint.
@@ -55,14 +61,14 @@ both_databases! {
         let young = house.ended(1002).await;
         let log = house.app().log();
         log.prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
-        let with_receipts = async |bundle: Vec<u8>| {
-            let checked = house.check(&bundle).unwrap();
-            let files = container::read(&bundle).unwrap();
-            let has = |id: &String| files.contains_key(format!("receipts/{id}.json").as_str());
-            ([has(&old), has(&older), has(&young)], checked.manifest.events)
+        let mut all = Vec::new();
+        let mut taken = |bundle: Vec<u8>| {
+            let told = (with_receipts(&bundle, [&old, &older, &young]), house.check(&bundle).unwrap().manifest.events);
+            all.push(bundle);
+            told
         };
         let bundle = house.bundle(&old, &Wishes::default()).await;
-        assert_eq!(with_receipts(bundle).await, ([true, false, false], 0));
+        assert_eq!(taken(bundle), ([true, false, false], 0));
         // Somebody has looked at it: an entry about the job, which tells nothing of its life.
         house.advance(TimeDelta::seconds(2));
         let looked = efface::audit::Entry { action: entity::audit_log::Action::Export, ..crate::audit_log::entry(&old) };
@@ -70,13 +76,85 @@ both_databases! {
         efface::audit::record(house.store(), &house.clock, vec![looked]).await.unwrap();
         house.advance(TimeDelta::seconds(2));
         let bundle = house.bundle(&old, &Wishes::default()).await;
-        assert_eq!(with_receipts(bundle).await, ([true, false, false], 1));
+        assert_eq!(taken(bundle), ([true, false, false], 1));
         let bundle = house.bundle_of_shop(ADA, &Wishes::default()).await;
-        assert_eq!(with_receipts(bundle).await.0, [true, true, true]);
+        assert_eq!(taken(bundle).0, [true, true, true]);
         let bundle = house.app().bundles().of_shop(ADA, Some(between), None, &Wishes::default()).await.unwrap();
-        assert_eq!(with_receipts(bundle).await.0, [false, false, true]);
+        assert_eq!(taken(bundle).0, [false, false, true]);
         let bundle = house.app().bundles().of_shop(ADA, None, Some(between), &Wishes::default()).await.unwrap();
-        assert_eq!(with_receipts(bundle).await.0, [true, true, false]);
+        assert_eq!(taken(bundle).0, [true, true, false]);
         assert!(receipt::find(house.store(), &old).await.unwrap().is_some());
+        house.both_verify(&all);
+    }
+
+    async fn receipts_of_pruned_jobs_are_chosen_by_their_shop_and_by_the_instants_of_their_ends(house: House) {
+        house.long_ago();
+        house.settle_town().await;
+        let jobs = [house.ended(1001).await, house.ended(1002).await, house.ended(1003).await];
+        let elsewhere = house.done(&Webhook::customers_redact(BEA, &[1001_u64])).await.id;
+        house.advance(TimeDelta::days(200));
+        house.ended(1004).await;
+        house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
+        let at = house.job(&jobs[1]).await.completed_at.unwrap();
+        let next = at + TimeDelta::milliseconds(1);
+        let mut all = Vec::new();
+        for (from, to, expected) in [
+            (None, None, [true, true, true]),
+            (Some(at), None, [false, true, true]),
+            (Some(next), None, [false, false, true]),
+            (None, Some(at), [true, false, false]),
+            (None, Some(next), [true, true, false]),
+            (Some(at), Some(next), [false, true, false]),
+        ] {
+            let bundle = house.app().bundles().of_shop(ADA, from, to, &Wishes::default()).await.unwrap();
+            assert_eq!(with_receipts(&bundle, [&jobs[0], &jobs[1], &jobs[2]]), expected, "{from:?} {to:?}");
+            assert_eq!(with_receipts(&bundle, [&elsewhere]), [false], "of another shop");
+            all.push(bundle);
+        }
+        house.both_verify(&all);
+    }
+
+    /// Without the entry of its end a receipt would look like a forgery.
+    async fn a_receipt_whose_end_has_a_place_and_no_checkpoint_stays_out(house: House) {
+        house.long_ago();
+        house.settle_town().await;
+        let old = house.ended(1001).await;
+        house.advance(TimeDelta::days(200));
+        let young = house.ended(1002).await;
+        house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
+        let new = house.done(&Webhook::customers_redact(ADA, &[1003_u64])).await.id;
+        let before = house.bundle_of_shop(ADA, &Wishes::default()).await;
+        assert_eq!(house.unplaced().await, 0);
+        assert_eq!(with_receipts(&before, [&old, &young, &new]), [true, true, false]);
+        house.advance(TimeDelta::seconds(2));
+        let after = house.bundle_of_shop(ADA, &Wishes::default()).await;
+        assert_eq!(with_receipts(&after, [&old, &young, &new]), [true, true, true]);
+        house.both_verify(&[before, after]);
+    }
+}
+
+on_postgres! {
+    /// That role may neither place nor sign: what is signed by now is what there is, if it is what was signed.
+    async fn an_auditors_bundle_is_of_what_is_signed_and_none_is_made_of_a_log_that_was_altered(house: House) {
+        house.long_ago();
+        house.settle_town().await;
+        let old = house.ended(1001).await;
+        house.advance(TimeDelta::days(200));
+        let young = house.ended(1002).await;
+        house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
+        let new = house.done(&Webhook::customers_redact(ADA, &[1003_u64])).await.id;
+        house.make_roles("").await;
+        let store = house.store_as("efface_auditor").await;
+        let bundles = Bundles::new(store.clone(), house.log_over(store.clone()), house.app().signer().clone(), None);
+        let wishes = Wishes::default();
+        let bundle = bundles.of_shop(ADA, None, None, &wishes).await.unwrap();
+        assert!(house.unplaced().await > 0, "the end of the last one has no place");
+        assert_eq!(with_receipts(&bundle, [&old, &young, &new]), [true, true, false]);
+        house.both_verify(&[bundle]);
+        let zeros = r#"UPDATE "AuditTile" SET "hashes"=decode(repeat('00',length("hashes")),'hex')"#;
+        house.without_triggers(async || house.execute(zeros).await).await;
+        let refused = bundles.of_shop(ADA, None, None, &wishes).await;
+        assert!(matches!(refused, Err(BundleError::Log(LogError::OtherRoot { .. }))), "{refused:?}");
+        store.close().await;
     }
 }

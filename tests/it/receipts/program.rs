@@ -135,6 +135,7 @@ fn what_does_not_verify_ends_with_code_3_and_names_the_part() {
     write("both", format!("{}{}", other.public_key().to_pem(), signer.public_key().to_pem()).as_bytes());
     write("no-key", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
     write("good", envelope.as_bytes());
+    write("good.zip", envelope.as_bytes());
     write("altered", envelope.replacen("eyJ", "eyK", 1).as_bytes());
     write("retyped", envelope.replace("in-toto+json", "in-toto+xml").as_bytes());
     write("cut", &envelope.as_bytes()[..200]);
@@ -142,6 +143,7 @@ fn what_does_not_verify_ends_with_code_3_and_names_the_part() {
     write("zip", b"PK\x03\x04");
     for (args, code, told) in [
         (&["good", "--key", "key"][..], 0, "✓ Verification PASSED\n"),
+        (&["good.zip", "--key", "key"], 0, "✓ Verification PASSED\n"),
         (&["good", "--key", "both"], 0, "✓ Verification PASSED\n"),
         (&["good"], 0, "✓ Verification PASSED, with no key from outside\n"),
         (&["good", "--key", "other"], 3, "  - Signature: it is not signed by any of the keys given"),

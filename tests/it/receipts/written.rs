@@ -8,6 +8,7 @@ use efface::erasure::progress::{Progress, StoreStep};
 use efface::erasure::standing_plan::StandingPlan;
 use efface::erasure::subject::Target;
 use efface::erasure::verify::{self, Verdict};
+use efface::evidence::bundle::gather::Wishes;
 use efface::evidence::canonical::canonical;
 use efface::evidence::statement::{Hold, PREDICATE_TYPE, STATEMENT_TYPE, SubjectKind};
 use efface::job::command::{Command, CommandError};
@@ -148,6 +149,8 @@ both_databases! {
         let tables = receipt.erasure.unwrap().tables;
         let surveys = tables.iter().find(|table| table.table == "SurveyResponse").unwrap();
         assert_eq!((surveys.matched, surveys.deleted, surveys.masked), (1, 0, 1));
+        // The entry of its end counts both.
+        house.both_verify(&[house.bundle(&job.id, &Wishes::default()).await]);
 
         for (shop, reports) in [(BEA, 2), (CYD, 0)] {
             let job = house.done(&Webhook::shop_redact(shop)).await;
