@@ -201,7 +201,10 @@ pub async fn load_keys(config: &Config, store: &Store) -> Result<Keyring, AppErr
     if made_when_missing && !path.exists() {
         let used = is_sealed_in(store).await;
         if used.map_err(|error| AppError::Database(config.database.url.masked(), error))? {
-            return Err(AppError::KeysGone(path));
+            // Another process of the same start may have made them, and used them, while we asked.
+            if !path.exists() {
+                return Err(AppError::KeysGone(path));
+            }
         }
         make_keys(&path)?;
     }

@@ -161,10 +161,11 @@ impl Inner {
         let tx = store.begin_write().await.map_err(elsewhere)?;
         let hands = self.hands(&tx, map);
         let step = hands.shop_step(&task.target, &mut progress).await.map_err(elsewhere)?;
-        if step == Step::More && rows.step() {
-            let left = hands.left_of_shop(&task.target, &progress).await.map_err(elsewhere)?;
-            rows.counted(left).map_err(elsewhere)?;
-        }
+        let left = if step == Step::More && rows.asks() {
+            Some(hands.left_of_shop(&task.target, &progress).await.map_err(elsewhere)?)
+        } else {
+            None
+        };
         tx.commit().await.map_err(elsewhere)?;
         let before: BTreeMap<String, u64> = std::mem::replace(&mut task.progress, progress).counts;
         task.progress.took(&map.name, &before);
@@ -173,6 +174,9 @@ impl Inner {
         }
         save(&guard, tasks).await?;
         guard.commit().await?;
+        if step == Step::More {
+            rows.step(left).map_err(elsewhere)?;
+        }
         Ok(Some(step))
     }
 }

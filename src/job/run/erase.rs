@@ -345,12 +345,14 @@ impl Inner {
         let map = self.tools.stores.default_store().0;
         let hands = self.hands(&tx, map);
         let step = hands.shop_step(&task.target, &mut progress).await?;
-        if step == Step::More && rows.step() {
-            rows.counted(hands.left_of_shop(&task.target, &progress).await?)?;
-        }
+        let counts = step == Step::More && rows.asks();
+        let left = if counts { Some(hands.left_of_shop(&task.target, &progress).await?) } else { None };
         gdpr_job::save_progress(&*tx, vec![(task.claim.fenced(), progress.to_json())]).await?;
         tx.commit().await?;
         task.progress = progress;
+        if step == Step::More {
+            rows.step(left)?;
+        }
         Ok(Some(step))
     }
 }

@@ -136,6 +136,7 @@ async fn no_new_keys_are_made_for_a_database_that_was_used() {
             refused.status.code() == Some(2) && told.contains("the keys at efface.keys are gone"),
             "{line}: {told}"
         );
+        assert!(!told.contains("will be made"), "{line}: {told}");
         assert!(!folder.path().join("efface.keys").exists(), "{line}");
     }
 }
