@@ -24,6 +24,17 @@ impl House {
     }
 }
 
+/// A job whose end is pruned, one whose end is signed, and one whose end has no place yet.
+async fn pruned_signed_and_new(house: &House) -> [String; 3] {
+    house.long_ago();
+    house.settle_town().await;
+    let old = house.ended(1001).await;
+    house.advance(TimeDelta::days(200));
+    let young = house.ended(1002).await;
+    house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
+    [old, young, house.done(&Webhook::customers_redact(ADA, &[1003_u64])).await.id]
+}
+
 both_databases! {
     async fn a_log_that_lacks_an_entry_makes_no_bundle(house: House) {
         house.settle_town().await;
@@ -116,13 +127,7 @@ both_databases! {
 
     /// Without the entry of its end a receipt would look like a forgery.
     async fn a_receipt_whose_end_has_a_place_and_no_checkpoint_stays_out(house: House) {
-        house.long_ago();
-        house.settle_town().await;
-        let old = house.ended(1001).await;
-        house.advance(TimeDelta::days(200));
-        let young = house.ended(1002).await;
-        house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
-        let new = house.done(&Webhook::customers_redact(ADA, &[1003_u64])).await.id;
+        let [old, young, new] = pruned_signed_and_new(&house).await;
         let before = house.bundle_of_shop(ADA, &Wishes::default()).await;
         assert_eq!(house.unplaced().await, 0);
         assert_eq!(with_receipts(&before, [&old, &young, &new]), [true, true, false]);
@@ -136,13 +141,7 @@ both_databases! {
 on_postgres! {
     /// That role may neither place nor sign: what is signed by now is what there is, if it is what was signed.
     async fn an_auditors_bundle_is_of_what_is_signed_and_none_is_made_of_a_log_that_was_altered(house: House) {
-        house.long_ago();
-        house.settle_town().await;
-        let old = house.ended(1001).await;
-        house.advance(TimeDelta::days(200));
-        let young = house.ended(1002).await;
-        house.app().log().prune(house.clock.now() - TimeDelta::days(180)).await.unwrap();
-        let new = house.done(&Webhook::customers_redact(ADA, &[1003_u64])).await.id;
+        let [old, young, new] = pruned_signed_and_new(&house).await;
         house.make_roles("").await;
         let store = house.store_as("efface_auditor").await;
         let bundles = Bundles::new(store.clone(), house.log_over(store.clone()), house.app().signer().clone(), None);
